@@ -1,0 +1,1 @@
+"""Derivatives in memory and on disk, their keys, and single flight."""

@@ -1,0 +1,1 @@
+"""The configuration: its model, reading it from YAML with line numbers, and describing it."""

@@ -1,0 +1,1 @@
+"""The pool of worker processes: affinity, deadlines, crash isolation, admission."""

@@ -1,0 +1,1 @@
+"""The image work, run in workers: synchronous, importable without asyncio and aiohttp."""

@@ -1,0 +1,109 @@
+"""What crosses the border between the server process and a worker: frozen, picklable values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from iiif_server.iiif.geometry import Dimensions
+from iiif_server.iiif.resolve import Operation
+
+RENDER_VERSION = 1
+"""Part of every cache key: raise it when the same request would give other bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """Every configured value that changes the pixels or bytes of a derivative; all of it is in the cache key.
+
+    Attributes:
+        jpeg_quality: 1 to 100.
+        jpeg_subsampling: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0.
+        png_compression: zlib level, 0 to 9.
+        background: what transparent pixels lie on in formats without alpha, as red, green, blue.
+        lossless: whether JPEG sources may be cropped, turned and grayed without decoding.
+    """
+
+    jpeg_quality: int = 85
+    jpeg_subsampling: int = 2
+    png_compression: int = 3
+    background: tuple[int, int, int] = (255, 255, 255)
+    lossless: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """What a source may be at most, so that no file exhausts a worker.
+
+    Attributes:
+        max_pixels: width times height of a source that has to be decoded whole.
+        max_bytes: the file's size.
+        max_jpeg_scans: scans of a progressive JPEG; each costs a pass over all its coefficients.
+    """
+
+    max_pixels: int = 250_000_000
+    max_bytes: int = 4 * 1024**3
+    max_jpeg_scans: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class WorkbenchSettings:
+    """What a worker is told once, at its start.
+
+    Attributes:
+        limits: what a source may be.
+        open_sources: how many sources stay open at once.
+        decoded_bytes: budget of decoded pixels kept for the next tile of the same source, in bytes.
+    """
+
+    limits: SourceLimits = field(default_factory=SourceLimits)
+    open_sources: int = 5
+    decoded_bytes: int = 512 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A source as a worker opens it: a local path, and the version that its bytes are known under."""
+
+    path: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderTask:
+    """Make one derivative."""
+
+    source: SourceFile
+    operation: Operation
+    settings: RenderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProperties:
+    """What a look at a source's header tells.
+
+    Attributes:
+        width: of the upright image, after the stored orientation was applied, in pixels.
+        height: the same.
+        media_type: of the stored file, found from its bytes, never from its name.
+        has_color: whether gray is less than what there is.
+    """
+
+    width: int
+    height: int
+    media_type: str
+    has_color: bool
+
+    @property
+    def size(self) -> Dimensions:
+        """Width and height."""
+        return Dimensions(self.width, self.height)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object: what comes out of a worker is never unpickled."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        return cls(int(data["width"]), int(data["height"]), str(data["media_type"]), bool(data["has_color"]))

@@ -1,0 +1,1 @@
+"""The use cases: asyncio, no aiohttp type in or out."""

@@ -1,0 +1,1 @@
+"""HTTP: routes, middlewares, and one module per family of endpoints."""
