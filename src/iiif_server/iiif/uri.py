@@ -1,0 +1,80 @@
+"""Identifiers and image requests as path segments (Image API 3.0 sections 2, 3 and 9).
+
+Everything is read from the raw path and percent-decoded exactly once, so that ``%2F`` in an identifier is
+part of the name and not of the path.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+from iiif_server.errors import InvalidRequest
+from iiif_server.iiif.parameters import ImageParameters, parse_image_parameters
+
+MAX_IDENTIFIER_LENGTH = 1024
+"""In characters, after decoding."""
+
+_BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+class Identifier(NamedTuple):
+    """What names an image on this server: a profile, and the image's name within it."""
+
+    profile: str
+    name: str
+
+    def __str__(self) -> str:
+        return quote(f"{self.profile}:{self.name}", safe=":")
+
+
+def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
+    """Read ``<profile>:<name>`` or, under a default profile, ``<name>`` from one raw path segment.
+
+    The profile ends at the first colon, so a name may hold more of them. An empty profile or name comes back
+    as it is: the look-up that follows does not find it.
+
+    Raises:
+        InvalidRequest: broken percent-encoding, not UTF-8, too long, or with control characters in it.
+    """
+    text = decode_segment(segment)
+    if len(text) > MAX_IDENTIFIER_LENGTH:
+        raise InvalidRequest(f"The identifier is longer than {MAX_IDENTIFIER_LENGTH} characters.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InvalidRequest("The identifier has control characters in it.")
+    profile, colon, name = text.partition(":")
+    if not colon:
+        return Identifier(default_profile or "", text)
+    return Identifier(profile, name)
+
+
+def parse_image_segments(region: str, size: str, rotation: str, quality_format: str) -> ImageParameters:
+    """Read the parameters from the last four raw segments of an image request.
+
+    Raises:
+        InvalidRequest: naming the first one that does not follow the grammar.
+    """
+    return parse_image_parameters(
+        decode_segment(region),
+        decode_segment(size),
+        decode_segment(rotation),
+        decode_segment(quality_format),
+    )
+
+
+def decode_segment(segment: str) -> str:
+    """Percent-decode one raw path segment, once.
+
+    Raises:
+        InvalidRequest: an incomplete escape, or bytes that are not UTF-8.
+    """
+    if "%" not in segment and segment.isascii():
+        return segment
+    if _BROKEN_ESCAPE.search(segment):
+        raise InvalidRequest("The address has an incomplete percent escape in it; write % itself as %25.")
+    try:
+        return unquote_to_bytes(segment).decode("utf-8")
+    except UnicodeError:  # surrogates from a raw path that was no UTF-8 end here as well
+        raise InvalidRequest("The address is not UTF-8.") from None

@@ -1,0 +1,1 @@
+"""The tests; a test's path is its subject's path."""

@@ -1,0 +1,73 @@
+"""Identifiers and segments: decoded once, refused when they are no text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iiif_server.errors import InvalidRequest
+from iiif_server.iiif.parameters import MaxSize
+from iiif_server.iiif.uri import Identifier, decode_segment, parse_identifier, parse_image_segments
+
+
+@pytest.mark.parametrize(
+    ("segment", "identifier"),
+    [
+        ("files:a.jpg", ("files", "a.jpg")),
+        ("a.jpg", ("default", "a.jpg")),
+        ("files%3Aa.jpg", ("files", "a.jpg")),
+        ("files:a%2Fb%2Fc.jpg", ("files", "a/b/c.jpg")),
+        ("files:a%252Fb", ("files", "a%2Fb")),
+        ("files:one:two", ("files", "one:two")),
+        ("files:%C3%A9t%C3%A9%20%E2%98%83.jpg", ("files", "été ☃.jpg")),
+        ("files:été.jpg", ("files", "été.jpg")),
+        ("files:a+b", ("files", "a+b")),
+        (":x", ("", "x")),
+        ("files:", ("files", "")),
+        ("files:%3F%23%5B%5D%40%25", ("files", "?#[]@%")),
+    ],
+)
+def test_identifiers(segment, identifier):
+    assert parse_identifier(segment, "default") == identifier
+
+
+def test_without_a_default_profile_a_bare_name_has_none():
+    assert parse_identifier("a.jpg", None) == ("", "a.jpg")
+
+
+@pytest.mark.parametrize(
+    "segment",
+    ["a%", "a%2", "a%zz", "%FF", "%C3", "%ED%A0%80", "a%00b", "a%0Ab", "a%7Fb", "x" * 1025, "\udc80"],
+)
+def test_what_is_no_text_is_a_400(segment):
+    with pytest.raises(InvalidRequest):
+        parse_identifier(segment, "default")
+
+
+@given(st.text(min_size=1, max_size=200), st.text("abc-._1", min_size=1))
+def test_an_identifiers_text_parses_back(name, profile):
+    identifier = Identifier(profile, name)
+    try:
+        segment = str(identifier)
+    except UnicodeEncodeError:
+        return
+    try:
+        assert parse_identifier(segment, None) == identifier
+    except InvalidRequest as error:
+        assert "control" in error.public or "longer" in error.public
+    assert "/" not in segment
+    assert segment.isascii()
+
+
+@given(st.text(max_size=100))
+def test_any_segment_decodes_or_is_a_400(segment):
+    try:
+        decode_segment(segment)
+    except InvalidRequest as error:
+        assert error.status == 400
+
+
+def test_parameters_are_percent_decoded():
+    parameters = parse_image_segments("pct%3A0,0,50%2C50", "%5Emax", "%2190", "default.jpg")
+
+    assert parameters.size == MaxSize(upscale=True)
+    assert parameters.rotation.mirror
