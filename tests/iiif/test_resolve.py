@@ -184,7 +184,8 @@ def test_every_advertised_size_is_served_exactly(image, limits, min_side):
 def test_every_advertised_tile_is_served_exactly(image, limits, data):
     """By the formulas of the specification's implementation notes, which viewers use."""
     grid = tile_grid(image, limits)
-    assume(grid is not None)
+    if grid is None:
+        return
     factor = data.draw(st.sampled_from(grid.scale_factors))
     column = data.draw(st.integers(0, (image.width - 1) // (grid.width * factor)))
     row = data.draw(st.integers(0, (image.height - 1) // (grid.height * factor)))

@@ -1,0 +1,39 @@
+"""Everything a plugin may import, and all it needs: the stable face of the server.
+
+Re-exports only. Whatever is not here may change without notice.
+"""
+
+from iiif_server.errors import (
+    IIIFServerError,
+    ImageNotFound,
+    InvalidRequest,
+    NotFound,
+    ServerBusy,
+    SourceTooLarge,
+    UnreadableSource,
+)
+from iiif_server.hookspecs import hookimpl
+from iiif_server.iiif.geometry import Dimensions
+from iiif_server.imaging.tasks import SourceProperties
+from iiif_server.profiles.base import ImageInfo, ListsNames, Profile, ProfileContext, ProfileType
+from iiif_server.profiles.options import ByteSize, ProfileOptions
+
+__all__ = [
+    "ByteSize",
+    "Dimensions",
+    "IIIFServerError",
+    "ImageInfo",
+    "ImageNotFound",
+    "InvalidRequest",
+    "ListsNames",
+    "NotFound",
+    "Profile",
+    "ProfileContext",
+    "ProfileOptions",
+    "ProfileType",
+    "ServerBusy",
+    "SourceProperties",
+    "SourceTooLarge",
+    "UnreadableSource",
+    "hookimpl",
+]

@@ -1,0 +1,166 @@
+"""The one place that picks implementations and wires them. Read it to see the object graph."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from iiif_server.caches.disk import DiskCache
+from iiif_server.caches.memory import MemoryCache
+from iiif_server.caches.tiers import DerivativeCache
+from iiif_server.config.load import directory_config, load_config
+from iiif_server.config.model import Config
+from iiif_server.errors import ConfigurationError
+from iiif_server.execution.messages import Task
+from iiif_server.execution.pool import WorkerPool
+from iiif_server.execution.settings import PoolSettings
+from iiif_server.iiif.ladder import Limits
+from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
+from iiif_server.plugins import Plugins, load_plugins, option_models
+from iiif_server.profiles.base import Profile, ProfileContext
+from iiif_server.profiles.registry import ProfileRegistry
+from iiif_server.services.documents import DocumentService
+from iiif_server.services.images import ImageService, RenderRules
+from iiif_server.services.infos import InfoService, Prober
+from iiif_server.web.keys import SITE, Site
+from iiif_server.web.middlewares import answer_errors, answer_options
+from iiif_server.web.responses import add_common_headers
+from iiif_server.web.routes import add_routes
+from iiif_server.web.start import STATIC_FILES, load_static_files
+from iiif_server.web.urls import PublicUrls
+
+CONFIG_VARIABLE = "IIIF_CONFIG"
+"""The environment variable that names the configuration file for servers that call :func:`create_app`."""
+
+
+def create_app(argv: Sequence[str] | None = None) -> web.Application:
+    """Make the application from the file that ``IIIF_CONFIG`` names.
+
+    For ``python -m aiohttp.web … iiif_server.app:create_app`` and
+    ``gunicorn 'iiif_server.app:create_app()'``. A configuration that can't be used ends the process with its
+    mistakes listed.
+    """
+    del argv
+    try:
+        plugins = load_plugins()
+        path = os.environ.get(CONFIG_VARIABLE)
+        if not path:
+            raise ConfigurationError(
+                [f"Set the environment variable {CONFIG_VARIABLE} to the configuration file."]
+            )
+        return build_app(read_config(Path(path), plugins), plugins)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _config_path() -> Path:
+    path = os.environ.get(CONFIG_VARIABLE)
+    if not path:
+        raise ConfigurationError([f"{CONFIG_VARIABLE} is not set: want a configuration file's path in it."])
+    return Path(path)
+
+
+def read_config(path: Path, plugins: Plugins) -> Config:
+    """Read a configuration file against the installed plugins' options.
+
+    Raises:
+        ConfigurationError: listing every mistake.
+    """
+    return load_config(path, option_models(plugins), plugins.failures)
+
+
+def directory_app(directory: Path, plugins: Plugins) -> web.Application:
+    """Wire an application that serves one directory without a configuration file.
+
+    Raises:
+        ConfigurationError: there is no such directory.
+    """
+    return build_app(directory_config(directory, option_models(plugins), plugins.failures), plugins)
+
+
+def build_app(config: Config, plugins: Plugins) -> web.Application:
+    """Wire one application. Nothing runs before the application starts up."""
+    logging.getLogger("iiif_server").setLevel(config.log_level)
+    app = web.Application(middlewares=[answer_options, answer_errors])
+    app.on_response_prepare.append(add_common_headers)
+    app[STATIC_FILES] = load_static_files()
+    app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
+    add_routes(app)
+    return app
+
+
+async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -> AsyncIterator[None]:
+    """Start the pool, the caches and the profiles, and end them in reverse."""
+    async with AsyncExitStack() as stack:
+        pool = WorkerPool(_pool_settings(config))
+        stack.push_async_callback(pool.close)
+        await pool.start()
+        cache = await _start_derivative_cache(config)
+        stack.push_async_callback(cache.close)
+        profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
+        stack.push_async_callback(profiles.close)
+        infos = InfoService(profiles)
+        limits = Limits(config.max_width, config.max_height, config.max_area)
+        app[SITE] = Site(
+            images=ImageService(infos, pool, cache, await _render_rules(config, limits, pool)),
+            documents=DocumentService(infos, limits, config.min_sizes_size),
+            profiles=profiles,
+            urls=PublicUrls(config.base_url, config.trusted_proxies),
+            gallery=config.gallery,
+        )
+        yield
+
+
+def _pool_settings(config: Config) -> PoolSettings:
+    workbench = WorkbenchSettings(
+        limits=SourceLimits(max_pixels=config.max_source_pixels, max_bytes=config.max_source_bytes),
+        open_sources=config.image_cache_size_per_process,
+        decoded_bytes=config.image_cache_bytes_per_process,
+    )
+    return PoolSettings(
+        factory="iiif_server.imaging.workbench:create",
+        factory_argument=workbench,
+        workers=config.image_pool_size,
+        queue_size=config.image_queue_size,
+        timeout=config.image_timeout,
+        max_memory=config.image_worker_max_memory,
+    )
+
+
+async def _start_derivative_cache(config: Config) -> DerivativeCache:
+    disk = None
+    if config.disk_cache_size:
+        disk = DiskCache(config.cache_path / "derivatives", config.disk_cache_size, processes=1)
+        await disk.start()  # what keeps it from working is logged; the server serves on without it
+    return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
+
+
+async def _render_rules(config: Config, limits: Limits, pool: WorkerPool) -> RenderRules:
+    """Ask a worker what it can do: the codecs are loaded there and nowhere else."""
+    abilities = (await pool.run(Task("abilities", None, affinity=""))).meta
+    settings = replace(config.render_settings, lossless=bool(abilities["lossless"]))
+    return RenderRules(limits, settings, str(abilities["codecs"]))
+
+
+def _profiles(config: Config, plugins: Plugins, pool: WorkerPool) -> dict[str, Profile[Any]]:
+    profiles = {}
+    for name, configured in config.profiles.items():
+        logger = logging.getLogger(f"iiif_server.profile.{name}")
+        logger.setLevel(configured.options.log_level)
+        context = ProfileContext(
+            name=name,
+            source_path=config.source_path / name,
+            cache_path=config.cache_path / "profiles" / name,
+            probe=Prober(pool, configured.options.info_json_cache_size),
+            logger=logger,
+        )
+        profiles[name] = plugins.profile_types[configured.type].profile(context, configured.options)
+    return profiles

@@ -1,0 +1,166 @@
+"""The second tier: derivatives on disk, within a byte budget, shared by every process of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from iiif_server.caches.budget import Budget
+from iiif_server.caches.derivative import Derivative
+from iiif_server.caches.directory import CacheDirectory, ForeignDirectory, file_name
+from iiif_server.caches.entry import HEADER_BYTES, DamagedEntry, header, load
+from iiif_server.caches.throttle import ThrottledLog
+
+logger = logging.getLogger(__name__)
+
+_READERS = 4
+
+
+class DiskCache:
+    """Derivatives in files. Its failures cost speed and never raise: a get misses, a put is dropped.
+
+    There is no index and nothing is scanned at start. File work runs in threads of its own; one of them does
+    all the writing and evicting, so that reads never queue behind it.
+
+    Args:
+        directory: where the files are; made when needed.
+        max_bytes: what they may take together.
+        small_bytes: bodies up to this size are handed out as bytes, larger ones as an open file.
+        touch_seconds: a use within this time after the last recorded one is not recorded.
+        processes: how many processes share the directory, each with a cache like this one.
+        group_bytes: the least share of the budget that is evicted from at once.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int,
+        *,
+        small_bytes: int = 1 << 20,
+        touch_seconds: float = 300.0,
+        processes: int = 2,
+        group_bytes: int = 256 << 20,
+    ) -> None:
+        self.max_bytes = max_bytes
+        self._directory = CacheDirectory(directory)
+        self._budget = Budget(self._directory, max_bytes, processes, group_bytes)
+        self._small_bytes = small_bytes
+        self._touch_seconds = touch_seconds
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="cache-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="cache-write")
+        self._closed = False
+        self._complaints = ThrottledLog(logger)
+        self._counters = dict.fromkeys(("hits", "misses", "writes", "too_large", "damaged", "failures"), 0)
+
+    async def start(self) -> bool:
+        """Claim the directory, and log why if that fails; returns whether the cache works now.
+
+        Optional: every write tries again, so a cache that can't work yet does so once the reason is gone.
+        """
+        try:
+            await asyncio.wrap_future(self._writer.submit(self._directory.claim))
+        except (OSError, ForeignDirectory) as error:
+            self._complain(error, "is out of use")
+            return False
+        return True
+
+    async def get(self, key: str) -> Derivative | None:
+        """The derivative under a key, whole and checked, which the caller closes; or ``None``."""
+        file_name(key)
+        derivative = None
+        if not self._closed:
+            try:
+                derivative = await self._load(key)
+            except FileNotFoundError:
+                pass
+            except DamagedEntry as error:
+                self._counters["damaged"] += 1
+                self._complaints.log(logging.WARNING, f"Derivative cache: {key} was removed: {error}")
+            except OSError as error:
+                self._complain(error, "could not be read")
+        self._counters["misses" if derivative is None else "hits"] += 1
+        return derivative
+
+    async def put(self, key: str, body: bytes) -> None:
+        """Write a derivative; dropped if the disk refuses it, or if it is too large a part of the budget."""
+        file_name(key)
+        if self._closed:
+            return
+        try:
+            written = await asyncio.wrap_future(self._writer.submit(self._write, key, body))
+        except (OSError, ForeignDirectory) as error:
+            self._complain(error, "could not be written")
+        else:
+            self._counters["writes" if written else "too_large"] += 1
+
+    async def close(self) -> None:
+        """Finish what is under way, and end the threads."""
+        self._closed = True
+        for executor in (self._readers, self._writer):
+            await asyncio.to_thread(executor.shutdown)
+
+    def statistics(self) -> dict[str, int]:
+        """Counters and gauges by name; ``known_bytes`` covers the groups written to since the start."""
+        return {
+            **self._counters,
+            "evicted": self._budget.evicted,
+            "known_bytes": self._budget.known_bytes,
+            "max_bytes": self.max_bytes,
+        }
+
+    async def _load(self, key: str) -> Derivative:
+        future = self._readers.submit(self._read, key)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_close_unwanted)  # the thread may just have opened the file
+            raise
+
+    def _read(self, key: str) -> Derivative:
+        file = self._directory.open(key)
+        try:
+            self._touch(file)
+            return load(file, key, self._small_bytes)
+        except DamagedEntry:
+            file.close()
+            self._directory.remove(key)
+            raise
+        except BaseException:
+            file.close()
+            raise
+
+    def _touch(self, file: FileIO) -> None:
+        """Record the use for eviction, now and then only: it is a write to the disk."""
+        age = time.time() - os.fstat(file.fileno()).st_mtime
+        if not 0 <= age < self._touch_seconds:
+            with suppress(OSError):  # read-only, or another user's
+                os.utime(file.fileno())
+
+    def _write(self, key: str, body: bytes) -> bool:
+        self._directory.claim()
+        if not self._budget.make_room(key, HEADER_BYTES + len(body)):
+            return False
+        self._directory.write(key, header(key, body), body)
+        return True
+
+    def _complain(self, error: Exception, what: str) -> None:
+        self._counters["failures"] += 1
+        if isinstance(error, ForeignDirectory):
+            self._complaints.log(logging.ERROR, f"Derivative cache: {error}")
+        else:
+            code = errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
+            self._complaints.log(
+                logging.WARNING, f"Derivative cache in {self._directory.path} {what}: {code}, {error}"
+            )
+
+
+def _close_unwanted(future: Future[Derivative]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().close()

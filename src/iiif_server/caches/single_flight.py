@@ -1,0 +1,70 @@
+"""One computation for any number of simultaneous callers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[T]):
+    task: asyncio.Task[T]
+    waiters: int = 0
+
+
+class SingleFlight(Generic[T]):
+    """Callers with the same key share one task; nothing of it is remembered once it is done."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    async def run(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> T:
+        """The result of the running computation of this key, or of a new one.
+
+        The work goes on while at least one caller waits for it, whichever came first, and is cancelled with
+        the last one's leaving. An exception goes to all who waited, and to nobody who comes later.
+
+        Args:
+            key: what the computation is of.
+            factory: starts it; called only if none is running.
+        """
+        flight = self._flights.get(key)
+        # A finished task stays in the table until its callback has run; its outcome is not for newcomers.
+        if flight is None or flight.task.done():
+            flight = self._start(key, factory)
+        flight.waiters += 1
+        try:
+            # wait() leaves the task alone when this caller is cancelled.
+            await asyncio.wait((flight.task,))
+        finally:
+            flight.waiters -= 1
+            if not flight.waiters and not flight.task.done():
+                self._forget(key, flight)
+                flight.task.cancel()
+        return flight.task.result()
+
+    def _start(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> _Flight[T]:
+        async def fly() -> T:
+            return await factory()
+
+        flight = _Flight(asyncio.create_task(fly(), name=f"single flight {key}"))
+        self._flights[key] = flight
+
+        def land(task: asyncio.Task[T]) -> None:
+            self._forget(key, flight)
+            if not task.cancelled():
+                task.exception()  # retrieved, even if everybody has left
+
+        flight.task.add_done_callback(land)
+        return flight
+
+    def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]

@@ -1,0 +1,120 @@
+"""Memory in front of a slower store, as one cache that never makes a client wait for a write."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from iiif_server.caches.derivative import Derivative, DerivativeStore
+from iiif_server.caches.memory import MemoryCache
+
+logger = logging.getLogger(__name__)
+
+
+class DerivativeCache:
+    """Look-ups from the cheapest tier down; writes to memory at once, to the store in the background.
+
+    A body that waits to be written is found like one in memory. When the store can't keep up, what exceeds
+    the bounds is not written: rendering it again later costs less than piling up memory now.
+
+    Args:
+        memory: the first tier.
+        store: the second tier, if there is one.
+        max_pending: how many bodies may wait to be written.
+        max_pending_bytes: how many bytes may.
+        drain_seconds: how long :meth:`close` waits for them.
+    """
+
+    def __init__(
+        self,
+        memory: MemoryCache,
+        store: DerivativeStore | None = None,
+        *,
+        max_pending: int = 256,
+        max_pending_bytes: int = 64 << 20,
+        drain_seconds: float = 5.0,
+    ) -> None:
+        self._memory = memory
+        self._store = store
+        self._max_pending = max_pending
+        self._max_pending_bytes = max_pending_bytes
+        self._drain_seconds = drain_seconds
+        self._pending: dict[str, bytes] = {}
+        self._pending_bytes = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._skipped = 0
+        self._closed = False
+
+    def get_fast(self, key: str) -> Derivative | None:
+        """A derivative that is in memory: answered at once, without giving up the event loop's turn."""
+        body = self._memory.get(key)
+        if body is None:
+            body = self._pending.get(key)
+        return None if body is None else Derivative.of(body)
+
+    async def get(self, key: str) -> Derivative | None:
+        """A derivative from any tier, which the caller closes; or ``None``. Follows a :meth:`get_fast`."""
+        body = self._memory.peek(key)  # it may have come since, and the miss is counted already
+        if body is None:
+            body = self._pending.get(key)
+        if body is not None:
+            return Derivative.of(body)
+        if self._store is None:
+            return None
+        derivative = await self._store.get(key)
+        if derivative is not None and isinstance(derivative.body, bytes):
+            self._memory.put(key, derivative.body)
+        return derivative
+
+    async def put(self, key: str, body: bytes) -> None:
+        """Keep a derivative; returns before it is in the store, since no client should wait for a disk."""
+        self._memory.put(key, body)
+        if self._store is None or self._closed or key in self._pending:
+            return
+        if (
+            len(self._pending) >= self._max_pending
+            or self._pending_bytes + len(body) > self._max_pending_bytes
+        ):
+            self._skipped += 1
+            return
+        self._pending[key] = body
+        self._pending_bytes += len(body)
+        task = asyncio.create_task(self._write(self._store, key, body), name=f"cache write {key}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._written(done, key))
+
+    async def close(self) -> None:
+        """Wait for the pending writes, within bounds, and close the store."""
+        self._closed = True
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                logger.warning("Derivative cache: %d writes were given up at the end", len(late))
+                await asyncio.wait(late)
+        if self._store is not None:
+            await self._store.close()
+
+    def statistics(self) -> dict[str, dict[str, int]]:
+        """Counters and gauges of each tier, and of the writes that wait."""
+        return {
+            "memory": self._memory.statistics(),
+            "store": {} if self._store is None else self._store.statistics(),
+            "pending": {
+                "entries": len(self._pending),
+                "bytes": self._pending_bytes,
+                "skipped": self._skipped,
+            },
+        }
+
+    async def _write(self, store: DerivativeStore, key: str, body: bytes) -> None:
+        try:
+            await store.put(key, body)
+        except Exception:
+            # A store must not raise; one that does costs speed, not the server.
+            logger.exception("Derivative cache: %s failed to write", type(store).__name__)
+
+    def _written(self, task: asyncio.Task[None], key: str) -> None:
+        self._tasks.discard(task)
+        self._pending_bytes -= len(self._pending.pop(key))

@@ -1,0 +1,208 @@
+"""What may be configured: every key with its type, its default and what it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from iiif_server.config.values import BaseUrl, Colour, Positive, TrustedNetwork
+from iiif_server.imaging.tasks import RenderSettings
+from iiif_server.profiles.options import ByteSize, LogLevel, ProfileOptions, anchor_path, format_byte_size
+
+APPLICATION = "iiif-server"
+WORKER_NEEDS = 128 * 1024**2
+"""Bytes of memory that a worker needs besides the pixels it keeps."""
+
+PROFILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class ConfiguredProfile(BaseModel):
+    """One entry of ``profiles``, checked against the options of its type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, StringConstraints(pattern=PROFILE_NAME)]
+    type: str
+    options: SerializeAsAny[ProfileOptions]
+
+
+class Settings(BaseModel):
+    """Every key but ``profiles``: what can be checked without knowing the installed profile types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    base_url: BaseUrl | None = Field(
+        default=None,
+        description="The public address of this server, with the path it is mounted at, as info.json states "
+        "it. Without it, the address is derived from each request.",
+        examples=["https://images.example.org/iiif"],
+    )
+    trusted_proxies: tuple[TrustedNetwork, ...] = Field(
+        default=(),
+        description="Addresses and networks of the proxies whose `X-Forwarded-*` headers are believed.",
+    )
+    source_path: Path = Field(
+        default_factory=lambda: user_data_path(APPLICATION, appauthor=False) / "source",
+        description="Directory below which each profile has one for its source images, named like the "
+        "profile.",
+        json_schema_extra={"x-default": f"~/.local/share/{APPLICATION}/source"},
+    )
+    cache_path: Path = Field(
+        default_factory=lambda: user_cache_path(APPLICATION, appauthor=False),
+        description="Directory of everything that can be made again, such as derivative images.",
+        json_schema_extra={"x-default": f"~/.cache/{APPLICATION}"},
+    )
+    default_profile: str | None = Field(
+        default=None,
+        description="The profile that an identifier without a profile name belongs to: with "
+        "`default_profile: abc`, `/1` is `/abc:1`.",
+    )
+    gallery: bool = Field(default=False, description="List images on the start page.")
+    log_level: LogLevel = Field(
+        default="INFO", description="From which level on the server's messages are logged."
+    )
+
+    min_sizes_size: Positive = Field(
+        default=200, description="The shortest side, in pixels, of the `sizes` that info.json lists."
+    )
+    thumbnail_width: Positive = Field(default=512, description="The largest width of thumbnails, in pixels.")
+    preview_width: Positive = Field(default=2048, description="The largest width of previews, in pixels.")
+    jpeg_quality: int = Field(
+        default=85, ge=1, le=100, description="The quality of JPEGs that are encoded, from 1 to 100."
+    )
+    background: Colour = Field(
+        default="#ffffff",
+        description="The colour that transparent pixels lie on in formats without transparency, as "
+        "`#rrggbb`.",
+    )
+    max_width: Positive | None = Field(
+        default=None,
+        description="The largest width of an image that is served, in pixels; it holds for the height as "
+        "well if there is no `max_height`.",
+    )
+    max_height: Positive | None = Field(
+        default=None,
+        description="The largest height of an image that is served, in pixels. Needs `max_width`.",
+    )
+    max_area: Positive | None = Field(
+        default=100_000_000,
+        description="The largest area of an image that is served, in pixels; `null` is no limit.",
+    )
+
+    image_pool_size: Positive = Field(
+        default=2, le=1024, description="The number of worker processes that do the image work."
+    )
+    image_cache_size_per_process: Positive = Field(
+        default=5, description="How many sources each worker process keeps open for the next request."
+    )
+    image_cache_bytes_per_process: ByteSize = Field(
+        default=512 * 1024**2,
+        description="Bytes of decoded pixels that each worker process keeps for the next request.",
+    )
+    image_worker_max_memory: ByteSize = Field(
+        default=1536 * 1024**2,
+        validate_default=True,
+        description="Bytes of memory above which a worker process is replaced once its task is done. Must be "
+        "at least 128 MiB more than `image_cache_bytes_per_process`.",
+    )
+    image_timeout: float = Field(
+        default=30.0,
+        gt=0,
+        le=86_400,
+        description="Seconds that one piece of image work may take before its worker process is ended and "
+        "replaced.",
+    )
+    image_queue_size: Positive | None = Field(
+        default=None,
+        description="How many pieces of image work may wait; beyond it, requests are answered with 503. "
+        "`null` is 32, and 4 more for each worker process.",
+    )
+    max_source_pixels: Positive = Field(
+        default=250_000_000, description="The most pixels of a source image that has to be decoded whole."
+    )
+    max_source_bytes: ByteSize = Field(
+        default=4 * 1024**3, description="The most bytes that the file of a source image may have."
+    )
+
+    memory_cache_size: ByteSize = Field(
+        default=128 * 1024**2,
+        description="Bytes of finished images kept in the server's memory; 0 keeps none.",
+    )
+    disk_cache_size: ByteSize = Field(
+        default=10 * 1024**3,
+        description="Bytes of finished images kept below `cache_path`, the least recently used being removed "
+        "first; 0 keeps none.",
+    )
+    download_chunk_size: Positive = Field(
+        default=4096, description="Bytes that are read at a time while an original is sent."
+    )
+    download_max_files: Positive = Field(
+        default=20, description="How many originals one zip download may hold."
+    )
+
+    @field_validator("source_path", "cache_path")
+    @classmethod
+    def _anchor_paths(cls, value: Path, info: ValidationInfo) -> Path:
+        return anchor_path(value, info.context)
+
+    # The two checks across fields belong to one of them, so that they are told beside all other mistakes.
+    @field_validator("max_height")
+    @classmethod
+    def _needs_max_width(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("max_width", 0) is None:
+            raise PydanticCustomError("needs_other", "works only together with max_width; set that as well")
+        return value
+
+    @field_validator("image_worker_max_memory")
+    @classmethod
+    def _leaves_room_to_work(cls, value: int, info: ValidationInfo) -> int:
+        cached = info.data.get("image_cache_bytes_per_process", 0)
+        if value < cached + WORKER_NEEDS:
+            raise PydanticCustomError(
+                "conflict",
+                "{own} leaves less than {needs} beside image_cache_bytes_per_process ({other}), so that "
+                "workers would be replaced all the time; raise it or lower the other",
+                {
+                    "needs": format_byte_size(WORKER_NEEDS),
+                    "own": format_byte_size(value),
+                    "other": format_byte_size(cached),
+                },
+            )
+        return value
+
+    @property
+    def render_settings(self) -> RenderSettings:
+        """What changes the bytes of derivatives."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return RenderSettings(jpeg_quality=self.jpeg_quality, background=(red, green, blue))
+
+
+class Config(Settings):
+    """The whole configuration."""
+
+    profiles: dict[str, ConfiguredProfile] = Field(
+        min_length=1,
+        description="Where images come from: for each profile its name, which identifiers begin with, and "
+        "below it its `type`, its `rights` and further options.",
+    )
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        if any(name != profile.name for name, profile in self.profiles.items()):
+            raise ValueError("want each profile under its own name")
+        if self.default_profile is not None and self.default_profile not in self.profiles:
+            raise ValueError("want default_profile to be the name of a configured profile")
+        return self

@@ -1,0 +1,65 @@
+"""What a worker does to itself before it looks at any source. Imported by workers: no asyncio."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_OOM_SCORE = 500
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when the server is gone, however the server went.
+
+    Linux only. Elsewhere a worker ends when its socket does, once the task at hand is finished.
+
+    Args:
+        parent: process id of the server: it may have died before the kernel was told.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore what a terminal or a service manager sends to all: the server drains and ends workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def limit_resources(memory_limit: int | None) -> None:
+    """Set the memory ceiling; no core dumps, which would fill a disk with copies of a source's pixels.
+
+    Should the machine itself run out of memory, the kernel shall take a worker and not the server.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_limit is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        ceiling = memory_limit if hard == resource.RLIM_INFINITY else min(memory_limit, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, hard))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
+
+
+class MemoryGauge:
+    """Reads the resident memory of this process after every task, so in microseconds: the file stays open."""
+
+    def __init__(self) -> None:
+        try:
+            self._statm: int | None = os.open("/proc/self/statm", os.O_RDONLY)
+        except OSError:
+            self._statm = None
+
+    def read(self) -> int:
+        """Bytes at present; the highest value so far where ``/proc`` is missing."""
+        if self._statm is None:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            return peak if sys.platform == "darwin" else peak * 1024
+        return int(os.pread(self._statm, 128, 0).split()[1]) * resource.getpagesize()

@@ -1,0 +1,68 @@
+"""What goes in and out of the pool, and what a worker is told at its start.
+
+Imported by workers: no asyncio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of work for a worker.
+
+    Attributes:
+        method: name of the handler, as the worker's factory calls it.
+        argument: what the handler gets; it is pickled.
+        affinity: tasks with the same key go to the same worker while that worker is free, and are set aside
+            together when they kill workers. Usually path and version of the source; empty for neither.
+        heavy: long work (a full-size conversion, a pyramid) that must never occupy the last worker.
+        timeout: seconds from hand-over to the answer; None takes the pool's default.
+    """
+
+    method: str
+    argument: object
+    affinity: str
+    heavy: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler returned.
+
+    Attributes:
+        meta: a JSON object.
+        body: image bytes, or nothing.
+    """
+
+    meta: dict[str, Any]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The first frame to a worker: how to make its handlers, and its limits.
+
+    Attributes:
+        factory: ``package.module:function``, imported by the worker.
+        argument: the factory's only argument, pickled by itself so that its modules load after the limits
+            hold.
+        memory_limit: ceiling for the worker's private memory in bytes, or None.
+        max_answer: largest body a handler may return, in bytes.
+    """
+
+    factory: str
+    argument: bytes
+    memory_limit: int | None
+    max_answer: int
+
+
+class TaskRunner(Protocol):
+    """Whatever runs tasks; the services know no more of it."""
+
+    async def run(self, task: Task) -> Outcome:
+        """Run a task and return what its handler did, or raise what it raised."""
+        ...

@@ -1,0 +1,47 @@
+"""How a pool is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GIBIBYTE = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """How a pool is set up.
+
+    Attributes:
+        factory: ``package.module:function``. Each worker imports it and calls ``function(factory_argument)``
+            once; it returns a mapping of method names to handlers, ``argument -> (JSON object, body)``.
+        factory_argument: picklable; its classes must be importable, not defined in ``__main__``.
+        workers: number of processes.
+        queue_size: waiting tasks at most; None is ``4 * workers + 32``. Heavy tasks may fill half of it.
+        timeout: seconds a task may run unless it says otherwise; then its worker is killed.
+        max_memory: resident bytes above which a worker is replaced once its task is done.
+        memory_limit: private bytes (``RLIMIT_DATA``) at which an allocation in a worker fails, so that a bomb
+            ends in an error and not in the OOM killer. None sets no ceiling.
+        max_tasks: tasks after which a worker is replaced; None is never.
+        max_answer: largest body a handler may return, in bytes.
+        quarantine: seconds for which a source that keeps killing workers is refused.
+        strikes: deaths or timeouts after which it is.
+        start_timeout: seconds a worker may take from its start to its hello.
+    """
+
+    factory: str
+    factory_argument: object = None
+    workers: int = 2
+    queue_size: int | None = None
+    timeout: float = 30.0
+    max_memory: int = GIBIBYTE
+    memory_limit: int | None = 4 * GIBIBYTE
+    max_tasks: int | None = None
+    max_answer: int = GIBIBYTE
+    quarantine: float = 300.0
+    strikes: int = 2
+    start_timeout: float = 30.0
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks may wait."""
+        return 4 * self.workers + 32 if self.queue_size is None else self.queue_size

@@ -1,0 +1,109 @@
+"""The tasks that wait for a worker: bounded, in two lanes, in order of arrival but for affinity."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from iiif_server.execution.messages import Outcome, Task
+
+_LOOKAHEAD = 8
+_MAX_OVERTAKEN = 8
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A task on its way through the pool.
+
+    Attributes:
+        task: as it came in.
+        payload: its frame, ready to be sent, twice if need be.
+        ranking: slots in the order in which the task prefers them.
+        future: what the caller waits for; done before the answer is there if the caller has gone.
+        timeout: seconds from hand-over to the answer.
+        deaths: workers that died over it.
+        overtaken: how often a later task went first.
+    """
+
+    task: Task
+    payload: bytes
+    ranking: tuple[int, ...]
+    future: Future[Outcome]
+    timeout: float
+    deaths: int = 0
+    overtaken: int = 0
+
+
+class WaitingLine:
+    """Waiting jobs.
+
+    A worker takes the oldest job that prefers it among the first few, else the oldest of all; no job is
+    overtaken more than a few times. Heavy jobs fill half of the line at most, so that they never shut light
+    ones out.
+
+    Args:
+        capacity: how many jobs may wait.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._light: OrderedDict[Job, int] = OrderedDict()
+        self._heavy: OrderedDict[Job, int] = OrderedDict()
+        self._arrivals = 0
+
+    def __len__(self) -> int:
+        return len(self._light) + len(self._heavy)
+
+    def __iter__(self) -> Iterator[Job]:
+        return chain(self._light, self._heavy)
+
+    def add(self, job: Job) -> bool:
+        """Let a job wait; False if there is no room."""
+        if len(self) >= self._capacity or (job.task.heavy and len(self._heavy) >= (self._capacity + 1) // 2):
+            return False
+        self._arrivals += 1
+        self._lane(job)[job] = self._arrivals
+        return True
+
+    def put_back(self, job: Job) -> None:
+        """Put a job that was taken before at the head: it has been in, so no limit applies."""
+        lane = self._lane(job)
+        lane[job] = 0
+        lane.move_to_end(job, last=False)
+
+    def discard(self, job: Job) -> None:
+        """Remove a job, if it waits here."""
+        self._lane(job).pop(job, None)
+
+    def withdraw(self, affinity: str | None = None) -> list[Job]:
+        """Remove and return the jobs of one affinity key, or all."""
+        taken = [job for job in self if affinity is None or job.task.affinity == affinity]
+        for job in taken:
+            self.discard(job)
+        return taken
+
+    def take(self, slot: int, *, heavy: bool) -> Job | None:
+        """Remove and return the next job for a slot, or None.
+
+        Args:
+            slot: number of the slot that is free.
+            heavy: whether a heavy job may be taken.
+        """
+        lanes = [lane for lane in (self._light, self._heavy) if lane and (heavy or lane is self._light)]
+        if not lanes:
+            return None
+        lane = min(lanes, key=lambda lane: next(iter(lane.values())))
+        head = next(iter(lane))
+        job = next((job for job in islice(lane, _LOOKAHEAD) if job.ranking[0] == slot), head)
+        if job is not head:
+            head.overtaken += 1
+            if head.overtaken > _MAX_OVERTAKEN:
+                job = head
+        del lane[job]
+        return job
+
+    def _lane(self, job: Job) -> OrderedDict[Job, int]:
+        return self._heavy if job.task.heavy else self._light

@@ -1,0 +1,95 @@
+"""JPEG to JPEG without decoding: cut, turn and gray by moving the stored coefficients (jpegtran-cffi).
+
+The library is optional, and this is the one place that looks for it. Only its tjTransform half is used: the
+other half crashes on damaged files. See docs/adr/0003-lossless-jpeg.md.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+from iiif_server.imaging import jpeg, orientation
+from iiif_server.imaging.orientation import Symmetry
+from iiif_server.imaging.plan import Lossless
+from iiif_server.imaging.tasks import SourceLimits
+
+_TURNS: dict[Symmetry, tuple[str, tuple[Any, ...]]] = {
+    orientation.MIRROR: ("flip", ("horizontal",)),
+    orientation.MIRROR_VERTICAL: ("flip", ("vertical",)),
+    orientation.TRANSPOSE: ("transpose", ()),
+    orientation.TRANSVERSE: ("transverse", ()),
+    orientation.CLOCKWISE_90: ("rotate", (90,)),
+    orientation.CLOCKWISE_180: ("rotate", (180,)),
+    orientation.CLOCKWISE_270: ("rotate", (270,)),
+}
+
+
+def lossless_available() -> bool:
+    """Tell whether JPEGs can be transformed losslessly here. Imports the library: about 60 ms and 5 MB."""
+    return load_transformation() is not None
+
+
+def load_transformation() -> Any | None:
+    """The library's transformation class, or ``None`` where it is missing or not built on TurboJPEG."""
+    try:
+        with _import_only(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # cffi imports a module that Python deprecates
+            from jpegtran import lib
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a half-installed extension fails in many ways; all mean: not there
+        return None
+    if not lib.TURBOJPEG or lib.JPEG8:
+        return None
+    return lib.Transformation
+
+
+def transform(transformation: Any, data: bytes, plan: Lossless, limits: SourceLimits) -> bytes | None:
+    """Carry out a plan on a JPEG's data; ``None`` where the library can't, which depends on the data alone.
+
+    Args:
+        transformation: what :func:`load_transformation` gave.
+        data: a JPEG file without metadata.
+        plan: what to do.
+        limits: that hold for the result as for a source.
+    """
+    try:
+        if plan.crop is not None:
+            data = bytes(transformation(data).crop(*plan.crop))
+        if plan.turn != orientation.IDENTITY:
+            method, arguments = _TURNS[plan.turn]
+            data = bytes(getattr(transformation(data), method)(*arguments))
+        if plan.gray:
+            data = bytes(transformation(data).grayscale())
+        result = BytesIO(data)
+        layout = jpeg.read_layout(result, max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - the library raises bare Exception; the pixels lane then tells more
+        return None
+    if plan.crop is not None and layout.frame.size != plan.turn.size(plan.crop.size):
+        return None
+    return layout.assemble(result)
+
+
+@contextmanager
+def _import_only() -> Iterator[None]:
+    """Keep the library from compiling itself when its built part is missing.
+
+    It would start a C compiler and write beside its code, at import. With no directory to write to it raises.
+    """
+    name = "CFFI_TMPDIR"
+    previous = os.environ.get(name)
+    os.environ[name] = os.devnull
+    try:
+        yield
+    finally:
+        if previous is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = previous

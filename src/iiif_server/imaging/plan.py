@@ -1,0 +1,181 @@
+"""Decide how a derivative is made: a pure function of the source's header, the operation and the settings.
+
+Nothing here may look at what happens to be cached or open: the same request has to give the same bytes.
+See docs/adr/0003-lossless-jpeg.md for what is lossless when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iiif_server.errors import InvalidRequest, SourceChanging
+from iiif_server.iiif.geometry import Dimensions, Rectangle
+from iiif_server.iiif.ladder import level_size
+from iiif_server.iiif.parameters import Format, Quality
+from iiif_server.iiif.resolve import Operation
+from iiif_server.imaging.orientation import IDENTITY, Symmetry, from_rotation
+from iiif_server.imaging.source import Header
+from iiif_server.imaging.tasks import RenderSettings
+
+_SHRINKS = (2, 4, 8, 16, 32)
+_GAP = 4
+"""Averaging stops at this many times the wanted size: the final resampling decides the quality."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Pass the stored JPEG on without its metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lossless:
+    """Rearrange the stored JPEG's coefficients.
+
+    Attributes:
+        crop: the part of the stored image to cut out first, or ``None`` for all of it.
+        turn: how to turn it.
+        gray: whether to leave the chroma out.
+    """
+
+    crop: Rectangle | None
+    turn: Symmetry
+    gray: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Decode, scale and encode.
+
+    Attributes:
+        reduction: by how much the decoder shrinks.
+        shrink: by how much the decoded image is then averaged down as a whole.
+        box: the region in pixels of that level of the upright image; may lie between pixels.
+        size: what to scale it to.
+        turn: how to turn the result.
+    """
+
+    reduction: int
+    shrink: int
+    box: tuple[float, float, float, float]
+    size: Dimensions
+    turn: Symmetry
+
+
+Plan = Copy | Lossless | Render
+
+
+def plan(header: Header, operation: Operation, settings: RenderSettings) -> Plan:
+    """Choose the cheapest way that gives what was asked for.
+
+    Raises:
+        SourceChanging: the request was resolved against an image of another size.
+        InvalidRequest: an angle that is no quarter turn.
+    """
+    if operation.image != header.size:
+        raise SourceChanging("The source image has changed meanwhile.", retry_after=1)
+    return _untouched(header, operation, settings) or plan_render(header, operation)
+
+
+def plan_render(header: Header, operation: Operation) -> Render:
+    """Plan to decode: the smallest level that has every pixel that is wanted."""
+    reduction = max(factor for factor in header.reductions if factor == 1 or _suffices(operation, factor))
+    shrink = 1
+    for factor in _SHRINKS:
+        if _suffices(operation, reduction * factor * _GAP):
+            shrink = factor
+    box = _box(operation, reduction * shrink, header.turn, reduction)
+    return Render(reduction, shrink, box, operation.size, _rotation(operation))
+
+
+def _box(
+    operation: Operation, factor: int, turn: Symmetry, reduction: int
+) -> tuple[float, float, float, float]:
+    """The region in pixels of the upright level at this factor."""
+    x, y, width, height = operation.region
+    # What the decoder adds to round up lies at the stored image's end: at the upright one's start if flipped.
+    before_x = -operation.image.width % reduction if turn.flip_x else 0
+    before_y = -operation.image.height % reduction if turn.flip_y else 0
+    if _on_grid(operation, factor) and not before_x and not before_y:
+        # The level has exactly these pixels, also where its last row or column reaches beyond the image.
+        left, top = x // factor, y // factor
+        return left, top, left + operation.size.width, top + operation.size.height
+    return (
+        (x + before_x) / factor,
+        (y + before_y) / factor,
+        (x + before_x + width) / factor,
+        (y + before_y + height) / factor,
+    )
+
+
+def _untouched(header: Header, operation: Operation, settings: RenderSettings) -> Copy | Lossless | None:
+    """The way without decoding, if there is one."""
+    facts = header.jpeg
+    if (
+        facts is None
+        or not facts.portable
+        or operation.format is not Format.JPG
+        or operation.quality is Quality.BITONAL
+        or operation.size != operation.region.size
+    ):
+        return None
+    turn = header.turn.then(_rotation(operation))
+    gray = operation.quality is Quality.GRAY and not facts.gray
+    if operation.is_full_region and turn == IDENTITY and not gray:
+        return Copy()
+    if not settings.lossless or not facts.croppable:
+        return None
+    crop = header.turn.inverse().rectangle(operation.region, operation.image)
+    if not _on_blocks(crop, facts.mcu, turn):
+        return None
+    if operation.is_full_region:
+        return Lossless(None, turn, gray)
+    # Each cut reads the whole stored file again: for a small part of a large one, pixels are cheaper.
+    if header.stored.width * header.stored.height > settings.lossless_reach * crop.width * crop.height:
+        return None
+    return Lossless(crop, turn, gray)
+
+
+def _on_blocks(crop: Rectangle, mcu: Dimensions, turn: Symmetry) -> bool:
+    """Tell whether whole blocks can be moved: the origin on the grid, and flipped sides of whole blocks."""
+    return (
+        crop.x % mcu.width == 0
+        and crop.y % mcu.height == 0
+        and not (turn.flips_width and crop.width % mcu.width)
+        and not (turn.flips_height and crop.height % mcu.height)
+    )
+
+
+def _rotation(operation: Operation) -> Symmetry:
+    degrees = operation.rotation.degrees
+    if degrees % 90:
+        raise InvalidRequest("This server rotates by 0, 90, 180 or 270 degrees, mirrored or not.")
+    return from_rotation(int(degrees), mirror=operation.rotation.mirror)
+
+
+def _suffices(operation: Operation, factor: int) -> bool:
+    """Tell whether the level at this factor has at least as many pixels as are wanted.
+
+    A tile of the ladder at the image's edge counts as full: its last pixel is made of what there is.
+    """
+    region, size = operation.region, operation.size
+    if size.width * factor <= region.width and size.height * factor <= region.height:
+        return True
+    coarser = factor
+    while coarser <= 2 * max(region.size):
+        if _on_grid(operation, coarser):
+            return True
+        coarser *= 2
+    return False
+
+
+def _on_grid(operation: Operation, factor: int) -> bool:
+    """Tell whether the result is, pixel for pixel, a rectangle of the level at this factor."""
+    x, y, width, height = operation.region
+    right, bottom = x + width, y + height
+    return (
+        x % factor == 0
+        and y % factor == 0
+        and (right % factor == 0 or right == operation.image.width)
+        and (bottom % factor == 0 or bottom == operation.image.height)
+        and operation.size == level_size(operation.region.size, factor)
+    )

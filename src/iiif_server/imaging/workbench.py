@@ -1,0 +1,114 @@
+"""A worker's workbench: what it is asked to do, and what it keeps open and decoded between tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import PIL
+from lru import LRU
+from PIL import Image, features
+
+from iiif_server.errors import IIIFServerError, RenderFailed
+from iiif_server.imaging.decode import checked_jpeg, decode_level
+from iiif_server.imaging.encode import encoded
+from iiif_server.imaging.levels import LevelCache
+from iiif_server.imaging.lossless import load_transformation, transform
+from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render
+from iiif_server.imaging.source import Source, open_source
+from iiif_server.imaging.steps import scaled, turned
+from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
+
+Handler = Callable[[Any], tuple[dict[str, Any], bytes]]
+
+
+def create(settings: WorkbenchSettings) -> Mapping[str, Handler]:
+    """Set up a worker: its handlers by the name of the task."""
+    workbench = Workbench(settings)
+    return {"probe": workbench.probe, "render": workbench.render, "abilities": workbench.abilities}
+
+
+class Workbench:
+    """Probes and renders; keeps the sources that were used last open, and their decoded levels.
+
+    What is kept changes how fast an answer comes, never the answer.
+    """
+
+    def __init__(self, settings: WorkbenchSettings) -> None:
+        self._settings = settings
+        self._sources: Any = LRU(max(1, settings.open_sources), callback=_close)
+        self._levels = LevelCache(settings.decoded_bytes)
+        self._transformation = load_transformation()
+
+    def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
+        """Tell what is installed here: whether JPEGs transform losslessly, and a fingerprint of the codecs.
+
+        The fingerprint belongs into cache keys: another codec makes other bytes of the same request.
+        """
+        names = ("jpg", "jpg_2000", "libtiff", "webp", "avif", "zlib", "littlecms2")
+        versions = {name: features.version(name) for name in names}
+        codecs = f"Pillow {PIL.__version__} {versions}"
+        return {"lossless": self._transformation is not None, "codecs": codecs}, b""
+
+    def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
+        """Tell a source's properties from its header."""
+        return self._open(file).header.properties().to_json(), b""
+
+    def render(self, task: RenderTask) -> tuple[dict[str, Any], bytes]:
+        """Make a derivative; the first part of the answer says by which lane."""
+        source = self._open(task.source)
+        chosen = plan(source.header, task.operation, task.settings)
+        match chosen:
+            case Copy():
+                return {"lane": "copy"}, checked_jpeg(source, self._settings.limits.max_pixels)
+            case Lossless() if (data := self._transform(source, chosen)) is not None:
+                return {"lane": "lossless"}, data
+            case Lossless():
+                chosen = plan_render(source.header, task.operation)
+        return {"lane": "pixels"}, self._pixels(source, chosen, task)
+
+    def close(self) -> None:
+        """Close the sources."""
+        for source in self._sources.values():
+            source.close()
+        self._sources.clear()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _transform(self, source: Source, chosen: Lossless) -> bytes | None:
+        if self._transformation is None:
+            return None
+        return transform(self._transformation, source.jpeg_data(), chosen, self._settings.limits)
+
+    def _pixels(self, source: Source, chosen: Render, task: RenderTask) -> bytes:
+        level = self._level(task.source, source, chosen.reduction, chosen.shrink)
+        try:
+            image = turned(scaled(level, chosen.box, chosen.size), chosen.turn)
+            return encoded(image, task.operation.quality, task.operation.format, task.settings)
+        except (IIIFServerError, MemoryError):
+            raise
+        except Exception as error:
+            raise RenderFailed(
+                "The image could not be made.", log=f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _level(self, file: SourceFile, source: Source, reduction: int, shrink: int) -> Image.Image:
+        def decode() -> Image.Image:
+            return decode_level(source, reduction, self._settings.limits.max_pixels)
+
+        def average() -> Image.Image:
+            return self._levels.get((file, reduction, 1), decode).reduce(shrink)
+
+        return self._levels.get((file, reduction, shrink), decode if shrink == 1 else average)
+
+    def _open(self, file: SourceFile) -> Source:
+        source: Source | None = self._sources.get(file)
+        if source is None:
+            source = open_source(file.path, self._settings.limits)
+            self._sources[file] = source
+        return source
+
+
+def _close(_: SourceFile, source: Source) -> None:
+    source.close()

@@ -1,0 +1,155 @@
+"""The profile contract: what an image store has to tell, and what it may tell besides."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+from iiif_server.iiif.geometry import Dimensions
+from iiif_server.imaging.tasks import SourceProperties
+from iiif_server.profiles.options import ProfileOptions
+
+OptionsT = TypeVar("OptionsT", bound=ProfileOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What a profile knows of one image.
+
+    Attributes:
+        name: the image's name within its profile.
+        width: of the full, upright image, in pixels.
+        height: the same.
+        version: changes whenever the source's bytes change; part of every cache key and ETag.
+        modified: when the source last changed, in seconds since the epoch, if known (``Last-Modified``).
+        media_type: of the stored file, if known.
+        has_color: whether the image is more than gray.
+        rights: a rights URI of this image, where it has its own.
+    """
+
+    name: str
+    width: int
+    height: int
+    version: str
+    modified: float | None = None
+    media_type: str | None = None
+    has_color: bool = True
+    rights: str | None = None
+
+    @property
+    def size(self) -> Dimensions:
+        """The full, upright image's width and height."""
+        return Dimensions(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileContext:
+    """What the server gives to a profile.
+
+    Attributes:
+        name: the profile's name in the configuration.
+        source_path: a directory for this profile's sources; it need not exist.
+        cache_path: a directory for whatever this profile keeps; it need not exist.
+        probe: looks at a local file's header in a worker; ``await probe(path, version)``. Answers are
+            remembered by path and version. Raises UnreadableSource, SourceTooLarge or ImageNotFound.
+        logger: logs at the profile's configured ``log_level``.
+    """
+
+    name: str
+    source_path: Path
+    cache_path: Path
+    probe: Callable[[Path, str], Awaitable[SourceProperties]]
+    logger: logging.Logger
+
+
+class Profile(ABC, Generic[OptionsT]):
+    """One configured place that images come from. Subclass it, and register it as a :class:`ProfileType`.
+
+    All methods run on the server's event loop and must not block it.
+
+    Args:
+        context: what the server provides.
+        options: the profile's validated section of the configuration.
+    """
+
+    def __init__(self, context: ProfileContext, options: OptionsT) -> None:
+        self.context = context
+        self.options = options
+
+    @abstractmethod
+    async def get_info(self, name: str) -> ImageInfo:
+        """Look an image up, afresh at each call.
+
+        Raises:
+            ImageNotFound: there is no such image, or it may not be shown.
+        """
+
+    @abstractmethod
+    def use_source(
+        self, info: ImageInfo, size_hint: Dimensions | None = None
+    ) -> AbstractAsyncContextManager[Path]:
+        """Lend a local file of the image: ``async with profile.use_source(info) as path``.
+
+        The path stays valid while the context is open. ``size_hint`` is set when the whole image is wanted at
+        this size: a profile that has smaller copies may lend one that is at least as large.
+
+        Raises:
+            ImageNotFound: it has vanished meanwhile.
+        """
+
+    async def resolve_filename(self, name: str) -> str:
+        """The name to give to a download of the stored file; by default the last part of the image's name."""
+        return posixpath.basename(name)
+
+    @abstractmethod
+    async def resolve_original_size(self, name: str) -> int:
+        """The stored file's size in bytes.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
+
+    @abstractmethod
+    def stream_original(self, name: str, chunk_size: int) -> AsyncIterator[bytes]:
+        """Yield the stored file's bytes in pieces of at most ``chunk_size`` bytes.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
+
+    async def get_status(self) -> Mapping[str, Any]:
+        """What an operator wants to know of this profile, as JSON; by default nothing."""
+        return {}
+
+    async def close(self) -> None:
+        """Let go of everything that is open. Called once, at the server's end."""
+
+
+@runtime_checkable
+class ListsNames(Protocol):
+    """A profile that can enumerate its images, in a stable order."""
+
+    async def list_names(self, after: str | None, limit: int) -> Sequence[str]:
+        """At most ``limit`` names that come after ``after``, or the first ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileType:
+    """A kind of profile, as a plugin registers it with ``iiif_register_profiles``.
+
+    Attributes:
+        name: the ``type`` that a configuration names.
+        options: the model of the profile's options.
+        profile: the class to make an instance of for each configured profile.
+    """
+
+    name: str
+    options: type[ProfileOptions]
+    profile: type[Profile[Any]]

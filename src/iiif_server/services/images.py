@@ -1,0 +1,165 @@
+"""Answer an image request: one path, each step called once, cheapest answer first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from iiif_server.caches.derivative import Derivative
+from iiif_server.caches.keys import derivative_key
+from iiif_server.caches.single_flight import SingleFlight
+from iiif_server.caches.tiers import DerivativeCache
+from iiif_server.errors import SourceChanging, UnreadableSource
+from iiif_server.execution.messages import Task, TaskRunner
+from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.parameters import ImageParameters
+from iiif_server.iiif.resolve import Operation, canonical, resolve
+from iiif_server.iiif.uri import Identifier
+from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
+from iiif_server.profiles.base import ImageInfo, Profile
+from iiif_server.services.infos import InfoService
+
+_HEAVY_PIXELS = 4_000_000
+"""Results above this many pixels go to the lane that leaves a worker free for tiles."""
+
+_CHANGING_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """A request for a derivative, as it was parsed."""
+
+    identifier: Identifier
+    parameters: ImageParameters
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """A request resolved against what is known of the image; nothing was rendered for it yet.
+
+    Attributes:
+        request: what was asked for.
+        info: the image, in the version this was resolved against.
+        operation: what is to be done, in absolute pixels.
+        canonical: the parameters of the canonical URI.
+        key: the derivative's key: its name in the caches, and its ETag.
+    """
+
+    request: ImageRequest
+    profile: Profile[Any]
+    info: ImageInfo
+    operation: Operation
+    canonical: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRules:
+    """What the configuration says about derivatives.
+
+    Attributes:
+        limits: the largest result that is made.
+        settings: quality and the like.
+        renderer: a fingerprint of the installed codecs, part of every key.
+    """
+
+    limits: Limits
+    settings: RenderSettings
+    renderer: str
+
+
+class ImageService:
+    """Makes derivatives, or finds them made."""
+
+    def __init__(
+        self, infos: InfoService, pool: TaskRunner, cache: DerivativeCache, rules: RenderRules
+    ) -> None:
+        self._infos = infos
+        self._pool = pool
+        self._cache = cache
+        self._rules = rules
+        self._flights: SingleFlight[tuple[PreparedImage, bytes]] = SingleFlight()
+
+    async def prepare(self, request: ImageRequest) -> PreparedImage:
+        """Resolve a request: enough to answer a conditional or HEAD request, at no cost.
+
+        Raises:
+            NotFound: there is no such profile or image.
+            InvalidRequest: the parameters do not fit the image or the limits.
+            UnsupportedFeature: upscaling is not offered.
+        """
+        profile, info = await self._infos.get(request.identifier)
+        return self._resolve(request, profile, info)
+
+    async def derivative(self, prepared: PreparedImage) -> tuple[PreparedImage, Derivative]:
+        """The derivative's bytes, from the nearest place that has them.
+
+        If the source changed meanwhile, the answer is of the new version, and so is the request that comes
+        back with it.
+
+        Raises:
+            IIIFServerError: whatever keeps the image from being made.
+        """
+        if (hit := self._cache.get_fast(prepared.key)) is not None:
+            return prepared, hit
+        if (hit := await self._cache.get(prepared.key)) is not None:
+            return prepared, hit
+        made, body = await self._flights.run(prepared.key, lambda: self._make(prepared))
+        return made, Derivative.of(body)
+
+    def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
+        operation = resolve(request.parameters, info.size, self._rules.limits)
+        key = derivative_key(
+            profile=request.identifier.profile,
+            name=request.identifier.name,
+            version=info.version,
+            operation=operation,
+            settings=self._rules.settings,
+            renderer=self._rules.renderer,
+        )
+        canonical_parameters = canonical(operation, self._rules.limits)
+        return PreparedImage(request, profile, info, operation, canonical_parameters, key)
+
+    async def _make(self, prepared: PreparedImage) -> tuple[PreparedImage, bytes]:
+        """Render, and keep the result only if the source is still the one that was asked about.
+
+        A source that is replaced or half-written while it is read shows in its version; then the work is done
+        again for what is there now.
+        """
+        for _ in range(_CHANGING_RETRIES):
+            # Another flight may have landed between this request's look-up and its own take-off.
+            if (found := self._cache.get_fast(prepared.key)) is not None and isinstance(found.body, bytes):
+                return prepared, found.body
+            body, failure = None, None
+            try:
+                body = await self._render(prepared)
+            except UnreadableSource as error:
+                failure = error
+            info = await self._infos.refresh(prepared.request.identifier)
+            if info.version == prepared.info.version:
+                if failure is not None:
+                    raise failure
+                assert body is not None
+                await self._cache.put(prepared.key, body)
+                return prepared, body
+            prepared = self._resolve(prepared.request, prepared.profile, info)
+        raise SourceChanging(
+            "The source of this image is being changed; try again in a moment.",
+            log=f"the source of {prepared.request.identifier} changed {_CHANGING_RETRIES} times meanwhile",
+            retry_after=2,
+        )
+
+    async def _render(self, prepared: PreparedImage) -> bytes:
+        operation, info = prepared.operation, prepared.info
+        hint = operation.size if operation.is_full_region else None
+        async with prepared.profile.use_source(info, hint) as path:
+            task = RenderTask(SourceFile(str(path), info.version), operation, self._rules.settings)
+            outcome = await self._pool.run(
+                Task(
+                    "render",
+                    task,
+                    affinity=f"{path}\0{info.version}",
+                    heavy=operation.size.width * operation.size.height > _HEAVY_PIXELS,
+                )
+            )
+        return outcome.body

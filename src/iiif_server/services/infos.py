@@ -1,0 +1,88 @@
+"""What is known of an image: looked up in its profile, remembered for a moment, kept by version."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lru import LRU
+
+from iiif_server.caches.single_flight import SingleFlight
+from iiif_server.execution.messages import Task, TaskRunner
+from iiif_server.iiif.uri import Identifier
+from iiif_server.imaging.tasks import SourceFile, SourceProperties
+from iiif_server.profiles.base import ImageInfo, Profile
+from iiif_server.profiles.registry import ProfileRegistry
+
+
+class Prober:
+    """Looks at source headers in workers and remembers what it saw, by path and version.
+
+    Args:
+        pool: where the looking is done.
+        capacity: how many answers to remember; 0 remembers none.
+    """
+
+    def __init__(self, pool: TaskRunner, capacity: int) -> None:
+        self._pool = pool
+        self._known: LRU[tuple[str, str], SourceProperties] | None = LRU(capacity) if capacity else None
+        self._flights: SingleFlight[SourceProperties] = SingleFlight()
+
+    async def __call__(self, path: Path, version: str) -> SourceProperties:
+        """The properties of the file at ``path``, whose bytes are known as ``version``."""
+        key = (str(path), version)
+        if self._known is not None and (known := self._known.get(key)) is not None:
+            return known
+        properties = await self._flights.run("\0".join(key), lambda: self._probe(*key))
+        if self._known is not None:
+            self._known[key] = properties
+        return properties
+
+    async def _probe(self, path: str, version: str) -> SourceProperties:
+        outcome = await self._pool.run(
+            Task("probe", SourceFile(path, version), affinity=f"{path}\0{version}")
+        )
+        return SourceProperties.from_json(outcome.meta)
+
+
+class InfoService:
+    """Answers what an image is, asking its profile at most once per ``source_check_interval``."""
+
+    def __init__(self, registry: ProfileRegistry) -> None:
+        self._registry = registry
+        self._flights: SingleFlight[ImageInfo] = SingleFlight()
+        self._known: dict[str, LRU[str, tuple[ImageInfo, float]]] = {
+            profile.context.name: LRU(profile.options.info_json_cache_size)
+            for profile in registry
+            if profile.options.info_json_cache_size
+        }
+
+    async def get(self, identifier: Identifier) -> tuple[Profile[Any], ImageInfo]:
+        """The image's profile and info, at most ``source_check_interval`` seconds old.
+
+        Raises:
+            ProfileNotFound: the identifier's profile is not configured.
+            ImageNotFound: the profile has no such image.
+        """
+        profile = self._registry.get(identifier.profile)
+        known = self._known.get(identifier.profile)
+        if known is not None and (entry := known.get(identifier.name)) is not None:
+            info, checked = entry
+            if time.monotonic() - checked < profile.options.source_check_interval:
+                return profile, info
+        return profile, await self._flights.run(str(identifier), lambda: self.refresh(identifier))
+
+    async def refresh(self, identifier: Identifier) -> ImageInfo:
+        """Ask the profile now, sharing nobody's earlier question."""
+        profile = self._registry.get(identifier.profile)
+        known = self._known.get(identifier.profile)
+        try:
+            info: ImageInfo = await profile.get_info(identifier.name)
+        except BaseException:
+            if known is not None:
+                known.pop(identifier.name, None)
+            raise
+        if known is not None:
+            known[identifier.name] = (info, time.monotonic())
+        return info

@@ -1,0 +1,45 @@
+"""Image requests."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from iiif_server.iiif import v3
+from iiif_server.iiif.uri import parse_identifier, parse_image_segments
+from iiif_server.services.images import ImageRequest, PreparedImage
+from iiif_server.web.keys import SITE
+from iiif_server.web.responses import Validators, caching_headers, not_modified, send_derivative
+from iiif_server.web.urls import raw_segments
+
+
+async def get_image(request: web.Request) -> web.StreamResponse:
+    """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API 3.0 section 4).
+
+    A request that the client's own copy answers, and a HEAD request, cause no image work.
+    """
+    site = request.app[SITE]
+    segment, *parameters = raw_segments(request, 5)
+    identifier = parse_identifier(segment, site.profiles.default)
+    image_request = ImageRequest(identifier, parse_image_segments(*parameters))
+    prepared = await site.images.prepare(image_request)
+    if not_modified(request, _validators(prepared)):
+        return web.Response(status=304, headers=_headers(request, prepared))
+    if request.method == hdrs.METH_HEAD:
+        headers = _headers(request, prepared)
+        headers[hdrs.CONTENT_TYPE] = prepared.operation.format.media_type
+        return web.Response(headers=headers)
+    prepared, derivative = await site.images.derivative(prepared)
+    headers = _headers(request, prepared)
+    headers[hdrs.CONTENT_TYPE] = prepared.operation.format.media_type
+    return await send_derivative(request, derivative, headers)
+
+
+def _validators(prepared: PreparedImage) -> Validators:
+    return Validators(prepared.key, prepared.info.modified)
+
+
+def _headers(request: web.Request, prepared: PreparedImage) -> dict[str, str]:
+    image_id = request.app[SITE].urls.image_id(request, prepared.request.identifier)
+    headers = caching_headers(_validators(prepared), prepared.profile.options.cache_for)
+    headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{v3.PROFILE}>;rel="profile"'
+    return headers

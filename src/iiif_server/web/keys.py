@@ -1,0 +1,34 @@
+"""What the application holds for its handlers, under typed keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from iiif_server.profiles.registry import ProfileRegistry
+from iiif_server.services.documents import DocumentService
+from iiif_server.services.images import ImageService
+from iiif_server.web.urls import PublicUrls
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything a handler may use.
+
+    Attributes:
+        images: makes derivatives.
+        documents: makes image information documents.
+        profiles: the configured profiles.
+        urls: how this server is addressed from outside.
+        gallery: whether the start page lists images.
+    """
+
+    images: ImageService
+    documents: DocumentService
+    profiles: ProfileRegistry
+    urls: PublicUrls
+    gallery: bool
+
+
+SITE = web.AppKey("site", Site)

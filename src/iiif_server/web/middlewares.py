@@ -1,0 +1,84 @@
+"""What happens around every handler: preflights, and turning errors into answers, in one place."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from iiif_server.errors import IIIFServerError
+from iiif_server.web.negotiation import prefers
+
+logger = logging.getLogger(__name__)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with its public text, and log the rest.
+
+    Nothing of an unforeseen exception reaches the client.
+    """
+    try:
+        return await handler(request)
+    except IIIFServerError as error:
+        level = logging.ERROR if error.status >= 500 else logging.INFO
+        logger.log(
+            level, "%s %s: %d %s", request.method, _shown(request.path_qs), error.status, _shown(error.log)
+        )
+        return error_response(request, error.status, error.public, retry_after=error.retry_after)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
+        if hdrs.ALLOW in error.headers:
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
+    except ConnectionError:
+        raise  # the client has gone: there is nobody to answer
+    except Exception:
+        logger.exception("%s %s failed", request.method, _shown(request.path_qs))
+        return error_response(request, 500, "The server failed to answer this request.")
+
+
+@web.middleware
+async def answer_options(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a CORS preflight, and OPTIONS in general (Image API 3.0 section 7.1), at every address."""
+    if request.method != hdrs.METH_OPTIONS:
+        return await handler(request)
+    headers = {
+        hdrs.ALLOW: _METHODS,
+        hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
+        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "*, Authorization",
+        hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
+    }
+    return web.Response(status=204, headers=headers)
+
+
+def error_response(
+    request: web.Request, status: int, text: str, *, retry_after: int | None = None
+) -> web.Response:
+    """An error as plain text, or as JSON for those who would rather have that; never cached."""
+    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Accept"}
+    if retry_after is not None:
+        headers[hdrs.RETRY_AFTER] = str(retry_after)
+    if prefers(request.headers.get(hdrs.ACCEPT), "application/json", over="text/plain"):
+        body = json.dumps({"error": text, "status": status}, ensure_ascii=False)
+        return web.Response(status=status, text=body, content_type="application/json", headers=headers)
+    return web.Response(status=status, text=text + "\n", content_type="text/plain", headers=headers)
+
+
+_METHODS = "GET, HEAD, OPTIONS"
+
+_HTTP_TEXTS = {
+    404: "There is nothing at this address.",
+    405: "This address answers GET, HEAD and OPTIONS.",
+    413: "The request is too large.",
+}
+
+
+def _shown(text: str) -> str:
+    """One line for the log: control characters escaped, length bounded."""
+    text = text if len(text) <= 500 else text[:500] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

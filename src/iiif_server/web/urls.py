@@ -1,0 +1,75 @@
+"""How this server is addressed from outside, and raw path segments of a request."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from iiif_server.errors import InvalidRequest
+from iiif_server.iiif.uri import Identifier
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?", re.ASCII)
+
+IIIF3 = "/iiif/3"
+"""The path under which the Image API 3.0 is served, beside the root."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrls:
+    """Builds the URLs that clients read in documents and headers.
+
+    Attributes:
+        base_url: the configured base URL without a trailing slash, ``None`` to derive it from each request.
+        trusted_proxies: from where ``X-Forwarded-*`` is believed.
+    """
+
+    base_url: str | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+
+    def base(self, request: web.Request) -> str:
+        """Scheme, host and prefix under which this request came in, without a trailing slash.
+
+        Raises:
+            InvalidRequest: the Host header is no host.
+        """
+        if self.base_url is not None:
+            return self.base_url
+        scheme, host, prefix = request.scheme, request.host, ""
+        if self._from_trusted_proxy(request):
+            headers = request.headers
+            scheme = _first(headers.get("X-Forwarded-Proto")) or scheme
+            host = _first(headers.get("X-Forwarded-Host")) or host
+            prefix = _first(headers.get("X-Forwarded-Prefix")).rstrip("/")
+        if scheme not in ("http", "https") or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
+            raise InvalidRequest("The Host header is not valid.")
+        return f"{scheme}://{host}{prefix}"
+
+    def image_id(self, request: web.Request, identifier: Identifier) -> str:
+        """The base URI of an image, under the API path by which it was asked for."""
+        api = IIIF3 if request.rel_url.raw_path.startswith(IIIF3 + "/") else ""
+        return f"{self.base(request)}{api}/{identifier}"
+
+    def _from_trusted_proxy(self, request: web.Request) -> bool:
+        if not self.trusted_proxies or not request.remote:
+            return False
+        try:
+            address = ipaddress.ip_address(request.remote)
+        except ValueError:
+            return False
+        return any(address in network for network in self.trusted_proxies)
+
+
+def raw_segments(request: web.Request, count: int) -> list[str]:
+    """The last ``count`` segments of the path, still percent-encoded."""
+    return request.rel_url.raw_path.split("/")[-count:]
+
+
+def _first(header: str | None) -> str:
+    """The first of a header's comma-separated values: what the outermost proxy saw."""
+    return header.split(",")[0].strip() if header else ""

@@ -1,0 +1,23 @@
+"""A lasting failure writes one line a minute."""
+
+import logging
+
+import pytest
+
+from iiif_server.caches.throttle import ThrottledLog
+
+
+def test_one_line_per_interval_with_the_count_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    now = 1000.0
+    log = ThrottledLog(logging.getLogger("test"), interval=60, clock=lambda: now)
+    for _ in range(500):
+        log.log(logging.WARNING, "disk full: 100 %")
+    now += 59
+    log.log(logging.WARNING, "disk full")
+    assert caplog.messages == ["disk full: 100 %"]
+    now += 2
+    log.log(logging.ERROR, "still full")
+    assert caplog.messages[1:] == ["still full (500 similar messages suppressed)"]
+    now += 61
+    log.log(logging.WARNING, "again")
+    assert caplog.messages[2:] == ["again"]

@@ -1,0 +1,103 @@
+"""Fixtures for every test: what it may use, and what it must not leave behind."""
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from tests.support.leaks import Resources, tasks_left_behind
+from tests.support.paths import SHARED_IMAGES
+from tests.support.server import ServerFactory, server_factory
+
+MAY_BLOCK = [
+    # Before the first request nobody waits for the loop.
+    ("iiif_server/app.py", {"create_app", "build_app", "directory_app", "read_config"}),
+    ("aiohttp/web_urldispatcher.py", {"add_static"}),
+    # An import inside a function happens once.
+    ("<frozen importlib._bootstrap>", {"_find_and_load"}),
+    # Starting a child waits until it was executed, as asyncio's own subprocesses do.
+    ("subprocess.py", {"_execute_child"}),
+]
+
+FACTORIES = pytest.StashKey[list[ServerFactory]]()
+
+
+def is_async(function: object) -> bool:
+    """Tell whether a test runs on an event loop."""
+    while hasattr(function, "hypothesis"):
+        function = function.hypothesis.inner_test
+    return inspect.iscoroutinefunction(function)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or an open file."""
+    before = Resources.now()
+    yield
+    if found := before.left_behind():
+        pytest.fail("the test left behind: " + "; ".join(found))
+
+
+@pytest.fixture
+async def no_task_left_behind() -> AsyncIterator[None]:
+    """Fail an asynchronous test that leaves a running task."""
+    yield
+    if found := await tasks_left_behind():
+        pytest.fail("the test left behind: " + "; ".join(found))
+
+
+@pytest.fixture(autouse=True)
+def loop_never_blocks(
+    request: pytest.FixtureRequest, nothing_left_behind: None
+) -> Iterator[BlockBuster | None]:
+    """Fail an asynchronous test in which our code blocks the event loop."""
+    if not is_async(getattr(request, "function", None)):
+        yield None
+        return
+    request.getfixturevalue("no_task_left_behind")
+    with blockbuster_ctx("iiif_server") as blockbuster:
+        for function in blockbuster.functions.values():
+            for filename, functions in MAY_BLOCK:
+                function.can_block_in(filename, functions)
+        yield blockbuster
+
+
+@pytest.fixture(scope="session")
+def shared_images() -> Path:
+    """The collection of real test images beside the repository."""
+    if not SHARED_IMAGES.is_dir():
+        pytest.skip("the shared test images (../shared/images beside the repository) are not here")
+    return SHARED_IMAGES
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerFactory]:
+    """Start real servers; what they printed is shown if the test fails."""
+    with server_factory(tmp_path / "servers") as factory:
+        request.config.stash.setdefault(FACTORIES, []).append(factory)
+        yield factory
+        request.config.stash[FACTORIES].remove(factory)
+
+
+@pytest.fixture(scope="module")
+def module_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerFactory]:
+    """The same for a server that all tests of a module share."""
+    with server_factory(tmp_path_factory.mktemp("servers")) as factory:
+        request.config.stash.setdefault(FACTORIES, []).append(factory)
+        yield factory
+        request.config.stash[FACTORIES].remove(factory)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add what servers printed to the report of a test that failed."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if report.failed:
+        for factory in item.config.stash.get(FACTORIES, []):
+            for server in factory.servers:
+                report.sections.append((f"output of server {server.pid}", server.output()[-8000:]))
+    return report  # type: ignore[return-value]

@@ -1,0 +1,154 @@
+"""Every documented way to start the server serves the same image."""
+
+import io
+import json
+import signal
+import sysconfig
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support.pictures import drawn_picture
+from tests.support.server import ServerFactory, ServerProcess, free_port, serve_command
+
+pytestmark = pytest.mark.e2e
+
+SIZE = (700, 500)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    directory = tmp_path / "pictures"
+    (directory / "below").mkdir(parents=True)
+    drawn_picture(*SIZE).save(directory / "one.jpg")
+    drawn_picture(*SIZE).save(directory / "below" / "a name with ü.png")
+    return directory
+
+
+@pytest.fixture
+def config(tmp_path: Path, pictures: Path) -> Path:
+    """A configuration as an operator would write it; paths start at its directory."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"""\
+cache_path: cache
+default_profile: files
+profiles:
+  files:
+    type: disk
+    rights: http://creativecommons.org/publicdomain/mark/1.0/
+    path: {pictures.name}
+"""
+    )
+    return path
+
+
+def assert_serves(server: ServerProcess) -> None:
+    """Images in the directory and below it are served, and a signal ends the server well."""
+    for name in ("one.jpg", "below/a name with ü.png"):
+        with urllib.request.urlopen(server.image_url(name), timeout=10) as response:
+            info = json.load(response)
+        url = server.image_url(name, "full/100,/0/default.jpg")
+        with urllib.request.urlopen(url, timeout=10) as response:
+            content = response.read()
+
+        assert (info["width"], info["height"]) == SIZE
+        assert content.startswith(b"\xff\xd8")
+
+    assert server.terminate() == 0
+    assert server.tree() == []
+    assert "Traceback" not in server.output()
+
+
+def test_directory(server: ServerFactory, pictures: Path) -> None:
+    """`iiif-server serve DIR`: caches are in the user's cache directory, nothing is beside the images."""
+    before = sorted(pictures.rglob("*"))
+    serving = server.directory(pictures)
+    assert_serves(serving)
+
+    assert serving.cache.is_dir()
+    assert before == sorted(pictures.rglob("*"))
+
+
+def test_config(server: ServerFactory, config: Path) -> None:
+    """`iiif-server serve --config FILE`."""
+    assert_serves(server.command(serve_command("--config", str(config))))
+
+    assert (config.parent / "cache").is_dir()
+
+
+def test_console_script(server: ServerFactory, pictures: Path) -> None:
+    """The installed command `iiif-server`."""
+    script = Path(sysconfig.get_path("scripts")) / "iiif-server"
+    arguments = serve_command(str(pictures))[2:]
+    assert_serves(server.command([str(script), *arguments]))
+
+
+def test_aiohttp_web(server: ServerFactory, config: Path) -> None:
+    """`python -m aiohttp.web iiif_server.app:create_app`, with the file named by IIIF_CONFIG."""
+    port = str(free_port())
+    arguments = ["-m", "aiohttp.web", "-H", "127.0.0.1", "-P", port, "iiif_server.app:create_app"]
+    assert_serves(server.command(arguments, {"IIIF_CONFIG": str(config)}))
+
+
+def test_aiohttp_web_without_config(server: ServerFactory) -> None:
+    """Without IIIF_CONFIG it ends at once, and names the variable."""
+    arguments = ["-m", "aiohttp.web", "-H", "127.0.0.1", "-P", str(free_port()), "iiif_server.app:create_app"]
+    ended = server.started(arguments, {"IIIF_CONFIG": ""})
+
+    assert ended.wait() != 0
+    assert "IIIF_CONFIG" in ended.output()
+    assert "Traceback" not in ended.output()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_event_loops(server: ServerFactory, pictures: Path, tmp_path: Path, loop: str) -> None:
+    """On either event loop, answers larger than any buffer come whole from the worker to the client."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop", reason="the extra uvloop is not installed")
+        env = {}
+    else:
+        (tmp_path / "uvloop.py").write_text("raise ImportError")
+        env = {"PYTHONPATH": str(tmp_path)}
+    serving = server.command(serve_command(str(pictures)), env)
+    with urllib.request.urlopen(serving.image_url("one.jpg", "full/^pct:200/0/default.png")) as response:
+        picture = Image.open(io.BytesIO(response.read()))
+
+        assert picture.size == (2 * SIZE[0], 2 * SIZE[1])
+        assert int(response.headers["Content-Length"]) > 1_000_000
+
+    picture.load()
+    loaded = Path(f"/proc/{serving.pid}/maps").read_text()
+
+    assert ("uvloop" in loaded) == (loop == "uvloop")
+
+
+def test_interrupt_ends_it(server: ServerFactory, pictures: Path) -> None:
+    """Ctrl+C, which reaches the workers as well, ends the server without a traceback."""
+    serving = server.directory(pictures)
+    for process in serving.tree():
+        process.send_signal(signal.SIGINT)
+    serving.wait()
+
+    assert serving.tree() == []
+    assert "Traceback" not in serving.output()
+
+
+def test_caches_outlive_the_server(server: ServerFactory, pictures: Path) -> None:
+    """A server that starts again answers with the same bytes under the same ETag."""
+    first = server.directory(pictures)
+    url = first.image_url("one.jpg", "full/90,/0/default.jpg")
+    with urllib.request.urlopen(url, timeout=10) as response:
+        content, tag = response.read(), response.headers["ETag"]
+    first.terminate()
+    second = server.command(serve_command(str(pictures)), {"XDG_CACHE_HOME": str(first.cache)})
+    request = urllib.request.Request(
+        second.image_url("one.jpg", "full/90,/0/default.jpg"), headers={"If-None-Match": tag}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="304"):
+        urllib.request.urlopen(request, timeout=10)
+    with urllib.request.urlopen(request.full_url, timeout=10) as response:
+        assert content == response.read()

@@ -1,0 +1,53 @@
+"""The budget of decoded pixels."""
+
+from PIL import Image
+
+from iiif_server.imaging.levels import LevelCache
+
+
+def level(side: int, mode: str = "L") -> Image.Image:
+    return Image.new(mode, (side, side))
+
+
+def test_makes_once() -> None:
+    """Then it is there."""
+    cache = LevelCache(1000)
+    first = cache.get("a", lambda: level(10))
+    assert cache.get("a", lambda: level(1)) is first
+    assert cache.used == 100
+
+
+def test_drops_what_was_used_least_recently() -> None:
+    """As soon as the budget is exceeded."""
+    cache = LevelCache(250)
+    a = cache.get("a", lambda: level(10))
+    cache.get("b", lambda: level(10))
+    cache.get("a", lambda: level(1))
+    cache.get("c", lambda: level(10))
+    assert cache.used == 200
+    assert cache.get("a", lambda: level(1)) is a
+    assert cache.get("b", lambda: level(5)).size == (5, 5)
+
+
+def test_what_is_beyond_the_budget_drops_nothing() -> None:
+    """It is handed out and not kept."""
+    cache = LevelCache(150)
+    a = cache.get("a", lambda: level(10))
+    assert cache.get("b", lambda: level(20)).size == (20, 20)
+    assert cache.get("a", lambda: level(1)) is a
+    assert cache.used == 100
+
+
+def test_colour_takes_four_bytes() -> None:
+    """As Pillow holds it, three channels too."""
+    cache = LevelCache(1000)
+    for mode in ("RGB", "RGBA", "LA"):
+        cache.get(mode, lambda mode=mode: level(5, mode))  # type: ignore[misc]
+    assert cache.used == 300
+
+
+def test_keeps_nothing_without_a_budget() -> None:
+    """Which is a setting, not an error."""
+    cache = LevelCache(0)
+    cache.get("a", lambda: level(1))
+    assert cache.used == 0

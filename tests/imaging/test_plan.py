@@ -1,0 +1,169 @@
+"""What is made how."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from iiif_server.errors import InvalidRequest, SourceChanging
+from iiif_server.iiif.geometry import Dimensions, Rectangle
+from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.parameters import Rotation, parse_image_parameters
+from iiif_server.iiif.resolve import Operation, resolve
+from iiif_server.imaging.orientation import CLOCKWISE_90, IDENTITY, MIRROR, Symmetry, from_exif
+from iiif_server.imaging.plan import Copy, Lossless, Render, plan
+from iiif_server.imaging.source import Header, JpegFacts
+from iiif_server.imaging.tasks import RenderSettings
+
+FACTS = JpegFacts(mcu=Dimensions(16, 16), gray=False, portable=True, croppable=True)
+SETTINGS = RenderSettings()
+
+
+def header(width: int = 1000, height: int = 750, turn: Symmetry = IDENTITY, **facts: object) -> Header:
+    stored = turn.inverse().size(Dimensions(width, height))
+    return Header("JPEG", stored, turn, True, (1, 2, 4, 8), replace(FACTS, **facts))  # type: ignore[arg-type]
+
+
+def operation(request: str, source: Header) -> Operation:
+    return resolve(parse_image_parameters(*request.split("/")), source.size, Limits(max_width=9000))
+
+
+def chosen(
+    request: str, source: Header | None = None, settings: RenderSettings = SETTINGS
+) -> Copy | Lossless | Render:
+    source = source or header()
+    return plan(source, operation(request, source), settings)
+
+
+@pytest.mark.parametrize("request_", ["full/max/0/default.jpg", "0,0,1000,750/1000,750/360/color.jpg"])
+def test_the_whole_image_is_copied(request_: str) -> None:
+    """With jpegtran or without it."""
+    assert chosen(request_) == Copy()
+    assert chosen(request_, settings=RenderSettings(lossless=False)) == Copy()
+
+
+def test_gray_of_gray_is_a_copy() -> None:
+    """There is nothing to take away."""
+    assert chosen("full/max/0/gray.jpg", header(gray=True)) == Copy()
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ("full/max/0/gray.jpg", Lossless(None, IDENTITY, gray=True)),
+        ("512,256,488,494/max/0/default.jpg", Lossless(Rectangle(512, 256, 488, 494), IDENTITY, gray=False)),
+        ("0,0,512,512/max/!0/default.jpg", Lossless(Rectangle(0, 0, 512, 512), MIRROR, gray=False)),
+        ("0,0,500,512/max/90/gray.jpg", Lossless(Rectangle(0, 0, 500, 512), CLOCKWISE_90, gray=True)),
+    ],
+)
+def test_blocks_are_moved_where_they_can_be(request_: str, expected: Lossless) -> None:
+    """At full scale, from the grid of blocks."""
+    assert chosen(request_) == expected
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "512,250,488,500/max/0/default.jpg",  # off the grid
+        "0,0,500,512/max/!0/default.jpg",  # part of a block would come to lie in front
+        "0,0,512,500/max/90/default.jpg",
+        "full/max/180/default.jpg",
+        "full/500,/0/default.jpg",
+        "full/max/0/default.png",
+        "full/max/0/bitonal.jpg",
+        "full/^2000,/0/default.jpg",
+    ],
+)
+def test_all_else_is_rendered(request_: str) -> None:
+    """Never a block's remainder at the wrong side."""
+    assert isinstance(chosen(request_), Render)
+
+
+def test_only_portable_data_is_passed_on() -> None:
+    """CMYK, RGB and other colour spaces need decoding; strange samplings can only be copied."""
+    assert isinstance(chosen("full/max/0/default.jpg", header(portable=False)), Render)
+    assert isinstance(chosen("full/max/0/gray.jpg", header(croppable=False)), Render)
+    assert chosen("full/max/0/default.jpg", header(croppable=False)) == Copy()
+    assert isinstance(chosen("full/max/0/gray.jpg", settings=RenderSettings(lossless=False)), Render)
+
+
+def test_stored_orientation_and_rotation_are_one_turn() -> None:
+    """An image stored on its side, asked for turned back, is stored as it is asked for."""
+    sideways = header(752, 1008, from_exif(6))
+    assert chosen("full/max/270/default.jpg", sideways) == Copy()
+    assert chosen("full/max/0/default.jpg", sideways) == Lossless(None, from_exif(6), gray=False)
+    cut = chosen("0,0,512,512/max/0/default.jpg", header(752, 1008, from_exif(6)))
+    assert cut == Lossless(Rectangle(0, 240, 512, 512), from_exif(6), gray=False)
+
+
+def test_small_parts_of_large_files_are_rendered() -> None:
+    """Each lossless crop reads all of the stored data."""
+    tile = "512,512,512,512/max/0/default.jpg"
+    assert isinstance(chosen(tile, header(4000, 3000)), Render)
+    assert isinstance(chosen(tile, header(4000, 3000), RenderSettings(lossless_reach=50)), Lossless)
+    assert isinstance(chosen("0,0,1600,1600/max/0/default.jpg", header(4000, 3000)), Lossless)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reduction", "box"),
+    [
+        ("full/500,/0/default.png", 2, (0, 0, 500, 375)),
+        ("full/501,/0/default.png", 1, (0, 0, 1000, 750)),
+        ("full/125,/0/default.png", 8, (0, 0, 125, 94)),
+        ("512,512,488,238/244,119/0/default.png", 2, (256, 256, 500, 375)),
+        ("0,0,1000,750/63,47/0/default.png", 8, (0, 0, 125, 93.75)),
+        ("10,10,100,100/50,/0/default.png", 2, (5, 5, 55, 55)),
+        ("11,11,100,100/50,/0/default.png", 2, (5.5, 5.5, 55.5, 55.5)),
+    ],
+)
+def test_decodes_the_smallest_level_that_suffices(
+    request_: str, reduction: int, box: tuple[float, float, float, float]
+) -> None:
+    """Which for the ladder of levels and tiles is the level itself."""
+    render = chosen(request_)
+    assert isinstance(render, Render)
+    assert (render.reduction, render.shrink, render.box) == (reduction, 1, box)
+
+
+def test_edge_tiles_use_the_level_of_their_neighbours() -> None:
+    """However little of the last tile is left."""
+    source = header(1001, 751)
+    for request_ in ("0,0,512,512/256,256/0/default.png", "512,512,489,239/245,120/0/default.png"):
+        render = chosen(request_, source)
+        assert isinstance(render, Render)
+        assert render.reduction == 2
+    sliver = chosen("4096,0,5,4096/1,512/0/default.png", header(4101, 4096))
+    assert isinstance(sliver, Render)
+    assert sliver.reduction == 8
+
+
+def test_a_flipped_level_begins_with_its_padding() -> None:
+    """The decoder rounds up at the stored end, which is the upright image's beginning."""
+    render = chosen("0,0,512,512/256,256/0/default.png", header(1001, 751, from_exif(3)))
+    assert isinstance(render, Render)
+    assert render.box == (0.5, 0.5, 256.5, 256.5)
+
+
+def test_what_decodes_whole_is_averaged_down_before_it_is_resampled() -> None:
+    """To four times what is wanted, so that the final filter decides."""
+    source = replace(header(8000, 6000), format="PNG", reductions=(1,), jpeg=None)
+    shrinks = {}
+    for width in (8000, 4000, 2000, 1000, 500, 250):
+        render = chosen(f"full/{width},/0/default.png", source)
+        assert isinstance(render, Render)
+        assert render.reduction == 1
+        shrinks[width] = render.shrink
+    assert shrinks == {8000: 1, 4000: 1, 2000: 1, 1000: 2, 500: 4, 250: 8}
+
+
+def test_another_size_means_that_the_source_has_changed() -> None:
+    """The request was resolved against what it was before."""
+    with pytest.raises(SourceChanging):
+        plan(header(), operation("full/max/0/default.jpg", header(999, 750)), SETTINGS)
+
+
+def test_only_quarter_turns() -> None:
+    """Other angles are refused before they get here; twice is better."""
+    tilted = replace(operation("full/max/0/default.jpg", header()), rotation=Rotation(Decimal("22.5")))
+    with pytest.raises(InvalidRequest):
+        plan(header(), tilted, SETTINGS)

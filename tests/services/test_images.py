@@ -1,0 +1,150 @@
+"""The path of one image request: cheapest answer first, and nothing stale ever kept."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from iiif_server.caches.memory import MemoryCache
+from iiif_server.caches.tiers import DerivativeCache
+from iiif_server.errors import ImageNotFound, SourceChanging, UnreadableSource
+from iiif_server.execution.messages import Outcome
+from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.parameters import parse_image_parameters
+from iiif_server.iiif.uri import Identifier
+from iiif_server.imaging.tasks import RenderSettings
+from iiif_server.profiles.registry import ProfileRegistry
+from iiif_server.services.images import ImageRequest, ImageService, RenderRules
+from iiif_server.services.infos import InfoService
+from tests.services.test_infos import FakeProfile
+
+REQUEST = ImageRequest(Identifier("fake", "a.jpg"), parse_image_parameters("full", "5,", "0", "default.jpg"))
+
+
+class LendingProfile(FakeProfile):
+    hints: list[object]
+
+    @asynccontextmanager
+    async def use_source(self, info, size_hint=None):
+        self.hints = [*getattr(self, "hints", []), size_hint]
+        yield Path("/source") / info.name
+
+
+class RenderingPool:
+    """Renders the version it was asked for as text; can be told to let the source change meanwhile."""
+
+    def __init__(self, profile):
+        self.profile = profile
+        self.tasks = []
+        self.changes = []
+        self.fails = False
+
+    async def run(self, task):
+        self.tasks.append(task)
+        await asyncio.sleep(0.01)
+        if self.changes:
+            self.profile.version = self.changes.pop(0)
+        if self.fails:
+            raise UnreadableSource("broken")
+        return Outcome({}, f"{task.argument.source.version}".encode())
+
+
+@pytest.fixture
+def parts(tmp_path):
+    profile = LendingProfile(tmp_path)
+    pool = RenderingPool(profile)
+    cache = DerivativeCache(MemoryCache(1 << 20))
+    infos = InfoService(ProfileRegistry({"fake": profile}))
+    rules = RenderRules(Limits(max_area=10_000), RenderSettings(), "codecs")
+    return profile, pool, ImageService(infos, pool, cache, rules)
+
+
+async def body(service, request=REQUEST):
+    _, derivative = await service.derivative(await service.prepare(request))
+    with derivative:
+        return derivative.body
+
+
+async def test_made_once_then_found(parts):
+    _, pool, service = parts
+
+    assert [await body(service) for _ in range(3)] == [b"1"] * 3
+    assert len(pool.tasks) == 1
+
+
+async def test_two_hundred_clients_one_rendering(parts):
+    _, pool, service = parts
+
+    assert set(await asyncio.gather(*(body(service) for _ in range(200)))) == {b"1"}
+    assert len(pool.tasks) == 1
+
+
+async def test_the_first_client_leaving_fails_nobody(parts):
+    _, pool, service = parts
+    first = asyncio.create_task(body(service))
+    await asyncio.sleep(0.02)
+    others = [asyncio.create_task(body(service)) for _ in range(5)]
+    await asyncio.sleep(0)
+    first.cancel()
+
+    assert await asyncio.gather(*others) == [b"1"] * 5
+    assert len(pool.tasks) == 1
+
+
+async def test_a_source_that_changes_while_it_is_read_is_read_again(parts):
+    profile, pool, service = parts
+    pool.changes = ["2"]
+    prepared = await service.prepare(REQUEST)
+    made, derivative = await service.derivative(prepared)
+
+    assert derivative.body == b"2"
+    assert made.info.version == "2"
+    assert made.key != prepared.key
+    assert await body(service) == b"2"
+    assert len(pool.tasks) == 2  # the second answer came from the cache, under the new key
+    assert profile.asked >= 2
+
+
+async def test_a_half_written_source_is_tried_again_and_nothing_wrong_is_kept(parts):
+    _, pool, service = parts
+    pool.fails, pool.changes = True, ["2", "3", "4", "5"]
+    with pytest.raises(SourceChanging) as caught:
+        await body(service)
+    assert caught.value.retry_after
+
+    pool.fails, pool.changes = False, []
+    assert await body(service) == b"4"
+
+
+async def test_a_broken_source_is_an_error_each_time(parts):
+    _, pool, service = parts
+    pool.fails = True
+    for _ in range(2):
+        with pytest.raises(UnreadableSource):
+            await body(service)
+    assert len(pool.tasks) == 2
+
+
+async def test_a_source_that_vanishes_meanwhile_is_not_found(parts, monkeypatch):
+    profile, _, service = parts
+    prepared = await service.prepare(REQUEST)
+
+    async def gone(_):
+        raise ImageNotFound("gone")
+
+    monkeypatch.setattr(profile, "get_info", gone)
+    with pytest.raises(ImageNotFound):
+        await service.derivative(prepared)
+
+
+async def test_hint_affinity_and_lane(parts):
+    profile, pool, service = parts
+    await body(service)
+    await body(
+        service, ImageRequest(REQUEST.identifier, parse_image_parameters("0,0,5,5", "max", "0", "gray.jpg"))
+    )
+
+    assert profile.hints == [(5, 5), None]
+    assert pool.tasks[0].affinity == pool.tasks[1].affinity
+    assert not any(task.heavy for task in pool.tasks)

@@ -1,0 +1,1 @@
+"""What several tests need: paths, pictures, servers, leak checks."""

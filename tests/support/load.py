@@ -1,0 +1,66 @@
+"""A bounded load of different requests, and what became of them."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+
+@dataclass
+class Load:
+    """Clients that ask for ever other tiles, so that no cache answers.
+
+    Attributes:
+        urls: addresses of images of at least 1000 by 1000 pixels, without parameters.
+        clients: how many ask at the same time.
+    """
+
+    urls: list[str]
+    clients: int = 6
+    outcomes: Counter[str] = field(default_factory=Counter)
+    _random: random.Random = field(default_factory=lambda: random.Random(3))
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Every outcome but success."""
+        return {outcome: count for outcome, count in self.outcomes.items() if outcome != "200"}
+
+    async def one(self, client: aiohttp.ClientSession) -> None:
+        """One request."""
+        x, y = self._random.randrange(600), self._random.randrange(600)
+        url = f"{self._random.choice(self.urls)}/{x},{y},400,400/200,/0/default.jpg"
+        try:
+            async with client.get(url) as response:
+                await response.read()
+                self.outcomes[str(response.status)] += 1
+        except aiohttp.ClientError as error:
+            self.outcomes[type(error).__name__] += 1
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep asking while the block runs; then every request begun is waited for."""
+        stop = asyncio.Event()
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(timeout=timeout) as client, asyncio.TaskGroup() as group:
+
+            async def ask() -> None:
+                while not stop.is_set():
+                    await self.one(client)
+
+            for _ in range(self.clients):
+                group.create_task(ask())
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many more requests have an outcome."""
+        goal = self.outcomes.total() + count
+        async with asyncio.timeout(60):
+            while self.outcomes.total() < goal:
+                await asyncio.sleep(0.02)

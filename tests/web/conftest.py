@@ -1,0 +1,89 @@
+"""A real server on a directory of made images, and raw HTTP to talk to it."""
+
+import http.client
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support.pictures import drawn_picture, save_turned
+from tests.support.server import ServerFactory, ServerProcess
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Client:
+    """Sends paths as they are: no library in between normalises them."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        assert self.server.port is not None
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        try:
+            connection.putrequest(method, path, skip_host=bool(headers and "Host" in headers))
+            for name, value in (headers or {}).items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes and read until the server closes."""
+        assert self.server.port is not None
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as connection:
+            connection.sendall(request)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+            return received
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("images")
+    picture = drawn_picture(700, 500)
+    picture.save(root / "photo.jpg", quality=90)
+    (root / "a" / "b").mkdir(parents=True)
+    for name in (
+        "a/b/deep.png",
+        "with space.png",
+        "été ☃.png",
+        "one:two.png",
+        "100%.png",
+        "q?#[]@+&=.png",
+        "{x}.png",
+    ):
+        picture.resize((70, 50)).save(root / name)
+    save_turned(picture, root / "turned.jpg", 6)
+    Image.new("L", (300, 300), 77).save(root / "gray.png")
+    (root / "broken.jpg").write_bytes((root / "photo.jpg").read_bytes()[:900])
+    (root / "notes.txt").write_text("no image")
+    (root / ".hidden.png").write_bytes((root / "gray.png").read_bytes())
+    (root.parent / "outside.png").write_bytes((root / "gray.png").read_bytes())
+    (root / "leaving.png").symlink_to(root.parent / "outside.png")
+    (root / "staying.png").symlink_to(root / "gray.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(module_server: ServerFactory, images: Path) -> Client:
+    return Client(module_server.directory(images))
