@@ -91,7 +91,8 @@ def test_aiohttp_web(server: ServerFactory, config: Path) -> None:
     """`python -m aiohttp.web iiif_server.app:create_app`, with the file named by IIIF_CONFIG."""
     port = str(free_port())
     arguments = ["-m", "aiohttp.web", "-H", "127.0.0.1", "-P", port, "iiif_server.app:create_app"]
-    assert_serves(server.command(arguments, {"IIIF_CONFIG": str(config)}))
+    # aiohttp does not flush the address that it prints.
+    assert_serves(server.command(arguments, {"IIIF_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}))
 
 
 def test_aiohttp_web_without_config(server: ServerFactory) -> None:

@@ -15,7 +15,6 @@ from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, So
 from iiif_server.imaging.workbench import Workbench
 
 PIXELS_ONLY = RenderSettings(lossless=False)
-ANY_REACH = RenderSettings(lossless_reach=10**9)
 EXIF_ORIENTATION = 0x0112
 
 Pixels = NDArray[np.int64]

@@ -46,6 +46,15 @@ def test_colour_takes_four_bytes() -> None:
     assert cache.used == 300
 
 
+def test_a_sheet_of_tiles_weighs_its_bytes() -> None:
+    """It shares the budget with the levels."""
+    cache = LevelCache(1000)
+    cache.get("sheet", lambda: {1: b"12345", 2: b"678"})
+    assert cache.used == 8
+    assert cache.holds(1000)
+    assert not cache.holds(1001)
+
+
 def test_keeps_nothing_without_a_budget() -> None:
     """Which is a setting, not an error."""
     cache = LevelCache(0)

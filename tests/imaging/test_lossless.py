@@ -6,15 +6,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import lossless
 from iiif_server.imaging.orientation import Symmetry, from_exif
 from iiif_server.imaging.steps import turned
-from tests.imaging.helpers import ANY_REACH, PIXELS_ONLY, Bench, array, exif, jpeg, luma, mean_error, picture
+from iiif_server.imaging.tasks import WorkbenchSettings
+from iiif_server.imaging.workbench import Workbench
+from tests.imaging.helpers import PIXELS_ONLY, Bench, array, exif, jpeg, luma, mean_error, picture
 
 needs_jpegtran = pytest.mark.skipif(
     not lossless.lossless_available(), reason="jpegtran-cffi is not installed"
@@ -41,13 +45,47 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 )
 def test_a_crop_is_the_stored_image(source: Path, bench: Bench, region: str) -> None:
     """Luma to the bit; every pixel too, except where chroma is interpolated across the cut."""
-    lane, data = bench.render(source, f"{region}/max/0/default.jpg", ANY_REACH)
+    lane, data = bench.render(source, f"{region}/max/0/default.jpg")
     assert lane == "lossless"
     x, y, width, height = map(int, region.split(","))
     whole = source.read_bytes()
     assert (luma(data) == luma(whole)[y : y + height, x : x + width]).all()
     inner = (slice(2, max(2, height - 2)), slice(2, max(2, width - 2)))
     assert (array(data)[inner] == array(whole)[y : y + height, x : x + width][inner]).all()
+
+
+@needs_jpegtran
+def test_tiles_cut_together_are_the_tiles_cut_alone(tmp_path: Path) -> None:
+    """From any stored orientation, turned, gray; the same bytes whether the sheet could be kept or not."""
+    path = tmp_path / "source.jpg"
+    requests = [
+        f"{x},{y},{min(512, 1040 - x)},{min(512, 1030 - y)}/max/{rotation}/{quality}.jpg"
+        for x in (0, 512, 1024)
+        for y in (0, 512, 1024)
+        for rotation, quality in (("0", "default"), ("!90", "default"), ("180", "gray"))
+    ]
+    lossless_lanes = 0
+    for orientation in (1, 3, 6):
+        size = (1030, 1040) if orientation == 6 else (1040, 1030)
+        path.write_bytes(jpeg(picture(*size), subsampling=2, exif=exif(orientation)))
+        together, alone = Workbench(WorkbenchSettings()), Workbench(WorkbenchSettings(decoded_bytes=0))
+        for request in requests:
+            made = Bench(together).render(path, request)
+            assert made == Bench(alone).render(path, request)
+            lossless_lanes += made[0] == "lossless"
+    assert lossless_lanes > 30
+
+
+@needs_jpegtran
+def test_what_cannot_be_cut_gives_nothing() -> None:
+    """Damage raises nothing, and the buffers of the tiles that were made already are let go of."""
+    whole = jpeg(picture(600, 600))
+    parts = [Rectangle(0, 0, 512, 512), Rectangle(512, 0, 88, 512)]
+    library = lossless.load_library()
+    assert list(lossless.cut(library, whole, parts)) == parts
+    for damaged in (b"", b"\xff\xd8", whole[:300], whole[: len(whole) // 2]):
+        assert lossless.cut(library, damaged, parts) == {}
+    assert lossless.cut(library, whole, [Rectangle(3, 0, 512, 512)]) == {}
 
 
 @needs_jpegtran
@@ -92,7 +130,7 @@ def test_gray_is_the_stored_luma(source: Path, bench: Bench) -> None:
     assert lane == "lossless"
     assert Image.open(io.BytesIO(data)).mode == "L"
     assert (luma(data) == whole).all()
-    lane, data = bench.render(source, "16,16,64,48/max/180/gray.jpg", ANY_REACH)
+    lane, data = bench.render(source, "16,16,64,48/max/180/gray.jpg")
     assert lane == "lossless"
     assert np.abs(luma(data) - whole[16:64, 16:80][::-1, ::-1]).max() <= 1
 
@@ -111,7 +149,7 @@ def test_crops_follow_the_stored_orientation(tmp_path: Path, bench: Bench) -> No
         for y in range(0, height, 64):
             for x in range(0, width, 64):
                 region = f"{x},{y},{min(64, width - x)},{min(64, height - y)}"
-                lane, data = bench.render(path, f"{region}/max/0/default.jpg", ANY_REACH)
+                lane, data = bench.render(path, f"{region}/max/0/default.jpg")
                 lanes.add(lane)
                 part = upright[y : y + 64, x : x + 64]
                 assert mean_error(array(data), part) < (1 if lane == "lossless" else 6)
@@ -171,7 +209,7 @@ def test_other_colours_are_never_copied(shared_images: Path, tmp_path: Path, ben
 def test_both_lanes_show_the_same(source: Path, bench: Bench) -> None:
     """An operator who installs the library later sees no shift."""
     for request in ("16,32,128,96/max/0/default.jpg", "full/max/!90/default.jpg", "full/max/0/gray.jpg"):
-        lane, data = bench.render(source, request, ANY_REACH)
+        lane, data = bench.render(source, request)
         other, pixels = bench.render(source, request, PIXELS_ONLY)
         assert (lane, other) == ("lossless", "pixels")
         assert mean_error(array(data), array(pixels)) < 6
@@ -189,9 +227,9 @@ def test_sampling_that_the_library_refuses_is_rendered(
         def __init__(self, data: bytes) -> None:
             raise Exception("Transformation failed")  # noqa: TRY002
 
-    monkeypatch.setattr(bench.workbench, "_transformation", Refusing)
+    monkeypatch.setattr(bench.workbench, "_library", SimpleNamespace(Transformation=Refusing))
     assert bench.render(path, "full/max/90/default.jpg")[0] == "pixels"
-    monkeypatch.setattr(bench.workbench, "_transformation", None)
+    monkeypatch.setattr(bench.workbench, "_library", None)
     assert bench.render(path, "full/max/90/default.jpg")[0] == "pixels"
 
 

@@ -11,7 +11,7 @@ from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Rotation, parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
 from iiif_server.imaging.orientation import CLOCKWISE_90, IDENTITY, MIRROR, Symmetry, from_exif
-from iiif_server.imaging.plan import Copy, Lossless, Render, plan
+from iiif_server.imaging.plan import Copy, Lossless, Render, plan, sheet
 from iiif_server.imaging.source import Header, JpegFacts
 from iiif_server.imaging.tasks import RenderSettings
 
@@ -52,7 +52,10 @@ def test_gray_of_gray_is_a_copy() -> None:
     [
         ("full/max/0/gray.jpg", Lossless(None, IDENTITY, gray=True)),
         ("512,256,488,494/max/0/default.jpg", Lossless(Rectangle(512, 256, 488, 494), IDENTITY, gray=False)),
-        ("0,0,512,512/max/!0/default.jpg", Lossless(Rectangle(0, 0, 512, 512), MIRROR, gray=False)),
+        (
+            "0,0,512,512/max/!0/default.jpg",
+            Lossless(Rectangle(0, 0, 512, 512), MIRROR, gray=False, is_tile=True),
+        ),
         ("0,0,500,512/max/90/gray.jpg", Lossless(Rectangle(0, 0, 500, 512), CLOCKWISE_90, gray=True)),
     ],
 )
@@ -93,15 +96,29 @@ def test_stored_orientation_and_rotation_are_one_turn() -> None:
     assert chosen("full/max/270/default.jpg", sideways) == Copy()
     assert chosen("full/max/0/default.jpg", sideways) == Lossless(None, from_exif(6), gray=False)
     cut = chosen("0,0,512,512/max/0/default.jpg", header(752, 1008, from_exif(6)))
-    assert cut == Lossless(Rectangle(0, 240, 512, 512), from_exif(6), gray=False)
+    assert cut == Lossless(Rectangle(0, 240, 512, 512), from_exif(6), gray=False, is_tile=True)
 
 
-def test_small_parts_of_large_files_are_rendered() -> None:
-    """Each lossless crop reads all of the stored data."""
-    tile = "512,512,512,512/max/0/default.jpg"
-    assert isinstance(chosen(tile, header(4000, 3000)), Render)
-    assert isinstance(chosen(tile, header(4000, 3000), RenderSettings(lossless_reach=50)), Lossless)
-    assert isinstance(chosen("0,0,1600,1600/max/0/default.jpg", header(4000, 3000)), Lossless)
+def test_tiles_at_full_scale_are_known_as_such() -> None:
+    """They come in crowds, and are cut out of the source together."""
+    source = header(4000, 3000)
+    for region, is_tile in (
+        ("512,512,512,512", True),
+        ("3584,2560,416,440", True),
+        ("512,512,256,256", False),
+        ("16,0,512,512", False),
+    ):
+        found = chosen(f"{region}/max/0/default.jpg", source)
+        assert isinstance(found, Lossless)
+        assert found.is_tile is is_tile
+        assert (found.crop in sheet(source)) is is_tile
+
+
+def test_a_sheet_leaves_out_what_lies_between_blocks() -> None:
+    """Stored upside down, the tiles begin at the other end: none of them on the grid, but for some rows."""
+    assert len(sheet(header(1040, 1040))) == 9
+    assert len(sheet(header(1040, 1041, from_exif(3)))) == 3
+    assert sheet(header(1041, 1041, from_exif(3))) == [(0, 0, 17, 17)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +162,7 @@ def test_a_flipped_level_begins_with_its_padding() -> None:
 
 
 def test_what_decodes_whole_is_averaged_down_before_it_is_resampled() -> None:
-    """To four times what is wanted, so that the final filter decides."""
+    """To twice what is wanted, so that the final filter decides."""
     source = replace(header(8000, 6000), format="PNG", reductions=(1,), jpeg=None)
     shrinks = {}
     for width in (8000, 4000, 2000, 1000, 500, 250):
@@ -153,7 +170,7 @@ def test_what_decodes_whole_is_averaged_down_before_it_is_resampled() -> None:
         assert isinstance(render, Render)
         assert render.reduction == 1
         shrinks[width] = render.shrink
-    assert shrinks == {8000: 1, 4000: 1, 2000: 1, 1000: 2, 500: 4, 250: 8}
+    assert shrinks == {8000: 1, 4000: 1, 2000: 2, 1000: 4, 500: 8, 250: 16}
 
 
 def test_another_size_means_that_the_source_has_changed() -> None:

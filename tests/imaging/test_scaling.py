@@ -65,7 +65,7 @@ def downscaled(path: Path, factor: int) -> Pixels:
     return array(padded.resize(size, LANCZOS))
 
 
-LIMITS = {"a.png": 0.7, "a.tif": 0.7, "alpha.png": 0.7, "a.jpg": 1.2, "a.jp2": 2.5, "turned.jpg": 2.5}
+LIMITS = {"a.png": 1, "a.tif": 1, "alpha.png": 1, "a.jpg": 1.2, "a.jp2": 2.5, "turned.jpg": 2.5}
 """Mean differences in levels, from averaging first, from DCT scaling, wavelets, and a shifted grid."""
 
 
@@ -98,7 +98,7 @@ def test_edge_tiles_show_their_region(sources: Path, bench: Bench, name: str, fa
     with Image.open(sources / name) as image:
         expected = array(image.resize(size, LANCZOS, box=(x, y, WIDTH, HEIGHT)))
     request = f"{x},{y},{width},{height}/{size[0]},{size[1]}/0/default.png"
-    assert mean_error(bench.pixels(sources / name, request), expected) <= 0.7
+    assert mean_error(bench.pixels(sources / name, request), expected) <= 1
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])

@@ -25,7 +25,7 @@ from iiif_server.imaging.tasks import (
 )
 from iiif_server.imaging.workbench import Workbench
 
-SETTINGS = RenderSettings(lossless_reach=10**9)
+SETTINGS = RenderSettings()
 
 
 def attempt(workbench: Workbench, path: str, request: str) -> str:

@@ -21,7 +21,14 @@ pytestmark = [
     pytest.mark.skipif(not INSTALLED, reason="the demo plugin is not installed here: tox -e plugins"),
 ]
 
-CONFIG = "cache_path: cache\nprofiles:\n  drawn:\n    type: demo\n    rights: http://example.org/r\n    shade: {shade}\n"
+CONFIG = """\
+cache_path: cache
+profiles:
+  drawn:
+    type: demo
+    rights: http://example.org/r
+    shade: {shade}
+"""
 
 
 def run(*arguments):

@@ -25,7 +25,7 @@ def drawn_picture(width: int, height: int) -> Image.Image:
     across, down = x / max(width - 1, 1), y / max(height - 1, 1)
     rings = np.sin(((across - 0.4) ** 2 + (down - 0.6) ** 2) * 300)
     noise = np.random.default_rng(7).normal(0, 4, (height, width)).astype(np.float32)
-    channels = (40 + 170 * across + 25 * rings, 40 + 170 * down + 25 * rings, 120 + 90 * rings + noise)
+    channels = (40 + 170 * across + 25 * rings, 40 + 170 * down + 25 * rings, 120 + 25 * rings + noise)
     return Image.fromarray(np.clip(np.dstack(channels), 0, 255).astype(np.uint8), "RGB")
 
 

@@ -14,7 +14,7 @@ from tests.support.paths import REPOSITORY
 
 REFERENCE = REPOSITORY / "docs" / "reference"
 OBJECTS = {
-    "ByteSize": "The type of an option that is a number of bytes, which people may write with a unit: `512 MiB`.",
+    "ByteSize": "The type of an option that is a number of bytes; people may write a unit: `512 MiB`.",
     "hookimpl": "Marks a function or method as the implementation of a hook.",
 }
 """What is no class and so has no docstring of its own."""
@@ -44,7 +44,8 @@ def _commands() -> str:
         if rows:
             parts.append("| argument | what |\n|---|---|\n" + "\n".join(rows) + "\n")
     parts.append(
-        "## Exit codes\n\n0 is success, 1 a mistake that is explained on standard error, 2 a wrong command line.\n"
+        "## Exit codes\n\n"
+        "0 is success, 1 a mistake that is explained on standard error, 2 a wrong command line.\n"
     )
     return "\n".join(parts)
 
@@ -71,8 +72,8 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 def _plugins() -> str:
     parts = [
         "# Plugin API\n",
-        "A plugin is a package with an entry point in the group `iiif_server` that names a module or an object with",
-        "hook implementations. It imports `iiif_server.api` and nothing else of the server:\n",
+        "A plugin is a package with an entry point in the group `iiif_server` that names a module or an",
+        "object with hook implementations. It imports `iiif_server.api` and nothing else of the server:\n",
         '```toml\n[project.entry-points.iiif_server]\nmine = "my_package"\n```\n',
         "`iiif-server plugins` lists what is installed, and what failed to load and why.\n",
         "## Hooks\n",

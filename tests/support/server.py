@@ -56,7 +56,9 @@ class ServerProcess:
         scratch.mkdir(parents=True, exist_ok=True)
         self.cache = scratch / "cache"
         self._log = scratch / "output.txt"
-        variables = os.environ | {"XDG_CACHE_HOME": str(self.cache)} | dict(env or {})
+        # Not the caller's PYTHONUNBUFFERED: whoever reads the address from a pipe must get it, too.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        variables = inherited | {"XDG_CACHE_HOME": str(self.cache)} | dict(env or {})
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],

@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _serve(app: web.Application, host: str, port: int) -> int:
     from aiohttp import web
 
+    from iiif_server.execution.pool import WorkerStartFailed
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,7 +72,10 @@ async def _serve(app: web.Application, host: str, port: int) -> int:
         app, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
     )
     try:
-        await runner.setup()
+        try:
+            await runner.setup()
+        except WorkerStartFailed as error:
+            raise ConfigurationError([f"The image workers can't be started: {error.reason}"]) from None
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:

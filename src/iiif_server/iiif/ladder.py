@@ -7,6 +7,7 @@ requests both read this module, which is why what is advertised is served exactl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,6 +78,13 @@ def tile_grid(image: Dimensions, limits: Limits) -> TileGrid | None:
     return TileGrid(*TILE, scale_factors(image, TILE))
 
 
+def full_scale_tiles(image: Dimensions) -> Iterator[Rectangle]:
+    """The tiles at scale factor 1, row by row."""
+    for y in range(0, image.height, TILE.height):
+        for x in range(0, image.width, TILE.width):
+            yield Rectangle(x, y, min(TILE.width, image.width - x), min(TILE.height, image.height - y))
+
+
 def advertised_sizes(image: Dimensions, limits: Limits, min_side: int) -> tuple[Dimensions, ...]:
     """The halves of the full size within the limits, ascending; both sides stay at least ``min_side``.
 
@@ -99,11 +107,12 @@ def region_levels(region: Rectangle, image: Dimensions) -> list[Dimensions]:
     if region == (0, 0, *image):
         factors = [2**k for k in range(max(image).bit_length() + 1)]
     else:
-        factors = [factor for factor in scale_factors(image, TILE) if _is_tile(region, image, factor)]
+        factors = [factor for factor in scale_factors(image, TILE) if is_tile(region, image, factor)]
     return [level_size(region.size, factor) for factor in factors]
 
 
-def _is_tile(region: Rectangle, image: Dimensions, factor: int) -> bool:
+def is_tile(region: Rectangle, image: Dimensions, factor: int) -> bool:
+    """Tell whether a region is exactly one tile at this scale factor."""
     step_x, step_y = TILE.width * factor, TILE.height * factor
     return (
         region.x % step_x == 0

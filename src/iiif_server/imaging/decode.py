@@ -9,7 +9,6 @@ from PIL import Image, JpegImagePlugin
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.colour import to_srgb
 from iiif_server.imaging.limits import guarded_decoding
-from iiif_server.imaging.metadata import icc_profile
 from iiif_server.imaging.source import Source
 from iiif_server.imaging.steps import turned
 
@@ -26,19 +25,18 @@ def decode_level(source: Source, reduction: int, max_pixels: int) -> Image.Image
         UnreadableSource: the decoder gave up, or decoded something else than its header said.
     """
     with guarded_decoding(max_pixels):
-        match source.header.format:
-            case "JPEG":
-                image, profile = _decode_jpeg(source, reduction)
-            case "JPEG2000":
-                image, profile = _decode_jpeg2000(source, reduction)
-            case _:
-                image = source.open_image()
-                image.load()
-                profile = icc_profile(image)
+        image = source.open_image()
+        if reduction > 1 and source.header.format == "JPEG2000":
+            image = _load_reduced(source, image, reduction)
+        elif reduction > 1:
+            assert isinstance(image, JpegImagePlugin.JpegImageFile)
+            # Rounded down, since Pillow picks the scale by dividing the full size by this one.
+            image.draft(None, (image.width // reduction, image.height // reduction))
+        image.load()
         expected = level_size(source.header.stored, reduction)
         if image.size != expected:
             raise ValueError(f"decoded {image.size} where the header promises {expected}")
-        return turned(_detached(to_srgb(image, profile)), source.header.turn)
+        return turned(_detached(to_srgb(image, source.profile(image))), source.header.turn)
 
 
 def checked_jpeg(source: Source, max_pixels: int) -> bytes:
@@ -47,36 +45,23 @@ def checked_jpeg(source: Source, max_pixels: int) -> bytes:
     Raises:
         UnreadableSource: it has not.
     """
-    data = source.jpeg_data()
+    data = source.data()
     with guarded_decoding(max_pixels):
         Image.open(BytesIO(data), formats=("JPEG",))
     return data
 
 
-def _decode_jpeg(source: Source, reduction: int) -> tuple[Image.Image, bytes | None]:
-    assert source.layout is not None
-    image = Image.open(BytesIO(source.jpeg_data()), formats=("JPEG",))
-    if reduction > 1:
-        assert isinstance(image, JpegImagePlugin.JpegImageFile)
-        # Rounded down, since Pillow picks the scale by dividing the full size by this one.
-        image.draft(None, (image.width // reduction, image.height // reduction))
-    image.load()
-    return image, source.layout.icc
-
-
-def _decode_jpeg2000(source: Source, reduction: int) -> tuple[Image.Image, bytes | None]:
-    image = source.open_image()
-    if reduction > 1:
-        try:
-            image.reduce = reduction.bit_length() - 1  # type: ignore[method-assign, assignment]
-            image.load()
-        except OSError:
-            # Stored with fewer resolutions than that, as a whole or in one tile.
-            image = source.open_image()
-            image.load()
-            return image.copy().reduce(reduction), icc_profile(image)
-    image.load()
-    return image, icc_profile(image)
+def _load_reduced(source: Source, image: Image.Image, reduction: int) -> Image.Image:
+    """A JPEG 2000 at a lower resolution."""
+    try:
+        image.reduce = reduction.bit_length() - 1  # type: ignore[method-assign, assignment]
+        image.load()
+    except OSError:
+        # Stored with fewer resolutions than that, as a whole or in one tile.
+        image = source.open_image()
+        image.load()
+        return image.copy().reduce(reduction)
+    return image
 
 
 def _detached(image: Image.Image) -> Image.Image:

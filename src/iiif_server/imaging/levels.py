@@ -1,46 +1,56 @@
-"""Decoded pixels kept for the next tile of the same source, within a budget of bytes."""
+"""What is kept for the next tile of the same source, within a budget of bytes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 from PIL import Image
 
+T = TypeVar("T", Image.Image, Mapping[Any, bytes])
+
 
 class LevelCache:
-    """Images by key, the least recently used dropped first once they take more than the budget.
+    """Decoded levels and sheets of tiles by key, the least recently used dropped first beyond the budget.
 
     Args:
-        budget: bytes of pixels to keep; an image beyond it is handed out and not kept.
+        budget: bytes to keep; a thing beyond it is handed out and not kept.
     """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._images: OrderedDict[Hashable, Image.Image] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._used = 0
 
     @property
     def used(self) -> int:
-        """Bytes of pixels kept at the moment."""
+        """Bytes kept at the moment."""
         return self._used
 
-    def get(self, key: Hashable, make: Callable[[], Image.Image]) -> Image.Image:
-        """The image of this key, made if it is not there. It belongs to the cache: don't change it."""
-        if key in self._images:
-            self._images.move_to_end(key)
-            return self._images[key]
-        image = make()
-        weight = _weight(image)
-        if weight <= self._budget:
-            self._images[key] = image
+    def holds(self, weight: int) -> bool:
+        """Tell whether a thing of so many bytes would be kept."""
+        return weight <= self._budget
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The thing of this key, made if it is not there. It belongs to the cache: don't change it."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            kept: T = self._kept[key][0]
+            return kept
+        made = make()
+        weight = _weight(made)
+        if self.holds(weight):
+            self._kept[key] = made, weight
             self._used += weight
             while self._used > self._budget:
-                _, dropped = self._images.popitem(last=False)
-                self._used -= _weight(dropped)
-        return image
+                _, (_, dropped) = self._kept.popitem(last=False)
+                self._used -= dropped
+        return made
 
 
-def _weight(image: Image.Image) -> int:
-    """Bytes that Pillow holds for an image: one per pixel for gray, else four, also for three channels."""
-    return image.width * image.height * (1 if image.mode == "L" else 4)
+def _weight(thing: Image.Image | Mapping[Any, bytes]) -> int:
+    """Bytes held; Pillow has one per pixel for gray, else four, also for three channels."""
+    if isinstance(thing, Image.Image):
+        return thing.width * thing.height * (1 if thing.mode == "L" else 4)
+    return sum(map(len, thing.values()))

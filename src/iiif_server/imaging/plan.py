@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from iiif_server.errors import InvalidRequest, SourceChanging
 from iiif_server.iiif.geometry import Dimensions, Rectangle
-from iiif_server.iiif.ladder import level_size
+from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size
 from iiif_server.iiif.parameters import Format, Quality
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.orientation import IDENTITY, Symmetry, from_rotation
@@ -18,7 +18,7 @@ from iiif_server.imaging.source import Header
 from iiif_server.imaging.tasks import RenderSettings
 
 _SHRINKS = (2, 4, 8, 16, 32)
-_GAP = 4
+_GAP = 2
 """Averaging stops at this many times the wanted size: the final resampling decides the quality."""
 
 
@@ -35,11 +35,13 @@ class Lossless:
         crop: the part of the stored image to cut out first, or ``None`` for all of it.
         turn: how to turn it.
         gray: whether to leave the chroma out.
+        is_tile: whether the crop is one of :func:`sheet`.
     """
 
     crop: Rectangle | None
     turn: Symmetry
     gray: bool
+    is_tile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,17 @@ def plan(header: Header, operation: Operation, settings: RenderSettings) -> Plan
     if operation.image != header.size:
         raise SourceChanging("The source image has changed meanwhile.", retry_after=1)
     return _untouched(header, operation, settings) or plan_render(header, operation)
+
+
+def sheet(header: Header) -> list[Rectangle]:
+    """Where the tiles at full scale lie in the stored JPEG, those that can be cut out without decoding.
+
+    Whoever asks for one asks for its neighbours next, and all together come out of one pass over the file.
+    """
+    assert header.jpeg is not None
+    mcu, inverse = header.jpeg.mcu, header.turn.inverse()
+    tiles = (inverse.rectangle(tile, header.size) for tile in full_scale_tiles(header.size))
+    return [tile for tile in tiles if not tile.x % mcu.width and not tile.y % mcu.height]
 
 
 def plan_render(header: Header, operation: Operation) -> Render:
@@ -129,10 +142,7 @@ def _untouched(header: Header, operation: Operation, settings: RenderSettings) -
         return None
     if operation.is_full_region:
         return Lossless(None, turn, gray)
-    # Each cut reads the whole stored file again: for a small part of a large one, pixels are cheaper.
-    if header.stored.width * header.stored.height > settings.lossless_reach * crop.width * crop.height:
-        return None
-    return Lossless(crop, turn, gray)
+    return Lossless(crop, turn, gray, is_tile(operation.region, operation.image, 1))
 
 
 def _on_blocks(crop: Rectangle, mcu: Dimensions, turn: Symmetry) -> bool:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO
 
 from PIL import Image
@@ -14,10 +15,10 @@ from PIL import Image
 from iiif_server.errors import ImageNotFound, SourceTooLarge, UnreadableSource
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import level_size
-from iiif_server.imaging import jpeg
+from iiif_server.imaging import jpeg, png
 from iiif_server.imaging.colour import is_srgb
 from iiif_server.imaging.limits import check_size, guarded_decoding
-from iiif_server.imaging.metadata import exif_orientation
+from iiif_server.imaging.metadata import exif_orientation, icc_profile
 from iiif_server.imaging.orientation import Symmetry, from_exif
 from iiif_server.imaging.tasks import SourceLimits, SourceProperties
 
@@ -33,7 +34,7 @@ _MEDIA_TYPES = {
 }
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (png.SIGNATURE, "PNG"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
@@ -46,6 +47,7 @@ _MAGIC = (
 )
 _GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _COLUMNS, _ROWS, _ORIENTATION = 256, 257, 274
+_PNG_BYTES_PER_PIXEL, _PNG_BYTES_BESIDES = 9, 16 << 20
 _JPEG_REDUCTIONS = (1, 2, 4, 8)
 _JPEG2000_REDUCTIONS = (1, 2, 4, 8, 16, 32)
 
@@ -104,19 +106,29 @@ class Source:
 
     file: BinaryIO
     header: Header
-    layout: jpeg.JpegLayout | None = None
+    layout: jpeg.JpegLayout | png.PngLayout | None = None
 
-    def jpeg_data(self) -> bytes:
-        """A JPEG source's image data without its metadata."""
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return os.fstat(self.file.fileno()).st_size
+
+    def data(self) -> bytes:
+        """A JPEG or PNG source's image data without its metadata."""
         assert self.layout is not None
         return self.layout.assemble(self.file)
 
     def open_image(self) -> Image.Image:
         """The source as a Pillow image, header read and nothing decoded; to be called under the guard."""
         self.file.seek(0)
-        image = Image.open(self.file, formats=(self.header.format,))
+        stream = self.file if self.layout is None else BytesIO(self.data())
+        image = Image.open(stream, formats=(self.header.format,))
         image.info.pop("xmp", None)  # Pillow would turn a TIFF by its XMP when it decodes
         return image
+
+    def profile(self, image: Image.Image) -> bytes | None:
+        """The embedded colour profile of this image that was opened here."""
+        return icc_profile(image) if self.layout is None else self.layout.icc
 
     def close(self) -> None:
         """Close the file."""
@@ -136,6 +148,8 @@ def open_source(path: str, limits: SourceLimits) -> Source:
         name = _identify(file.read(64))
         if name == "JPEG":
             return _jpeg_source(file, limits)
+        if name == "PNG":
+            return _png_source(file, limits)
         return _pillow_source(file, name, limits)
     except BaseException:
         file.close()
@@ -208,6 +222,17 @@ def _jpeg_source(file: BinaryIO, limits: SourceLimits) -> Source:
     )
     turn = exif_orientation(layout.exif)
     return Source(file, Header("JPEG", frame.size, turn, not gray, _JPEG_REDUCTIONS, facts), layout)
+
+
+def _png_source(file: BinaryIO, limits: SourceLimits) -> Source:
+    layout = png.read_layout(file)
+    with guarded_decoding(limits.max_pixels):
+        image = Image.open(BytesIO(layout.assemble_head(file)), formats=("PNG",))
+        header = Header("PNG", Dimensions(*image.size), exif_orientation(layout.exif), _has_color(image))
+    check_size(header.stored, limits.max_pixels)
+    if layout.size > _PNG_BYTES_BESIDES + _PNG_BYTES_PER_PIXEL * header.stored.width * header.stored.height:
+        raise UnreadableSource("The source image is a damaged PNG file: more data than its pixels need.")
+    return Source(file, header, layout)
 
 
 def _pillow_source(file: BinaryIO, name: str, limits: SourceLimits) -> Source:

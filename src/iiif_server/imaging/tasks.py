@@ -22,8 +22,6 @@ class RenderSettings:
         png_compression: zlib level, 0 to 9.
         background: what transparent pixels lie on in formats without alpha, as red, green, blue.
         lossless: whether JPEG sources may be cropped, turned and grayed without decoding.
-        lossless_reach: the largest source a lossless crop is cut from, as a multiple of the crop's own
-            pixels; each such crop reads the whole source again.
     """
 
     jpeg_quality: int = 85
@@ -31,7 +29,6 @@ class RenderSettings:
     png_compression: int = 3
     background: tuple[int, int, int] = (255, 255, 255)
     lossless: bool = True
-    lossless_reach: int = 8
 
 
 @dataclass(frozen=True, slots=True)

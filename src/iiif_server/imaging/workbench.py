@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import PIL
@@ -13,8 +14,8 @@ from iiif_server.errors import IIIFServerError, RenderFailed
 from iiif_server.imaging.decode import checked_jpeg, decode_level
 from iiif_server.imaging.encode import encoded
 from iiif_server.imaging.levels import LevelCache
-from iiif_server.imaging.lossless import load_transformation, transform
-from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render
+from iiif_server.imaging.lossless import cut, load_library, transform
+from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render, sheet
 from iiif_server.imaging.source import Source, open_source
 from iiif_server.imaging.steps import scaled, turned
 from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
@@ -38,7 +39,7 @@ class Workbench:
         self._settings = settings
         self._sources: Any = LRU(max(1, settings.open_sources), callback=_close)
         self._levels = LevelCache(settings.decoded_bytes)
-        self._transformation = load_transformation()
+        self._library = load_library()
 
     def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
         """Tell what is installed here: whether JPEGs transform losslessly, and a fingerprint of the codecs.
@@ -48,7 +49,7 @@ class Workbench:
         names = ("jpg", "jpg_2000", "libtiff", "webp", "avif", "zlib", "littlecms2")
         versions = {name: features.version(name) for name in names}
         codecs = f"Pillow {PIL.__version__} {versions}"
-        return {"lossless": self._transformation is not None, "codecs": codecs}, b""
+        return {"lossless": self._library is not None, "codecs": codecs}, b""
 
     def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell a source's properties from its header."""
@@ -61,7 +62,7 @@ class Workbench:
         match chosen:
             case Copy():
                 return {"lane": "copy"}, checked_jpeg(source, self._settings.limits.max_pixels)
-            case Lossless() if (data := self._transform(source, chosen)) is not None:
+            case Lossless() if (data := self._transform(task.source, source, chosen)) is not None:
                 return {"lane": "lossless"}, data
             case Lossless():
                 chosen = plan_render(source.header, task.operation)
@@ -76,10 +77,16 @@ class Workbench:
     def __del__(self) -> None:
         self.close()
 
-    def _transform(self, source: Source, chosen: Lossless) -> bytes | None:
-        if self._transformation is None:
+    def _transform(self, file: SourceFile, source: Source, chosen: Lossless) -> bytes | None:
+        library, limits = self._library, self._settings.limits
+        if library is None:
             return None
-        return transform(self._transformation, source.jpeg_data(), chosen, self._settings.limits)
+        if chosen.crop is None or not chosen.is_tile or not self._levels.holds(source.size):
+            return transform(library, source.data(), chosen, limits)
+        tiles = self._levels.get((file, "sheet"), lambda: cut(library, source.data(), sheet(source.header)))
+        if (tile := tiles.get(chosen.crop)) is None:
+            return None
+        return transform(library, tile, replace(chosen, crop=None), limits)
 
     def _pixels(self, source: Source, chosen: Render, task: RenderTask) -> bytes:
         level = self._level(task.source, source, chosen.reduction, chosen.shrink)

@@ -133,7 +133,7 @@ class ImageService:
             body, failure = None, None
             try:
                 body = await self._render(prepared)
-            except UnreadableSource as error:
+            except (UnreadableSource, SourceChanging) as error:
                 failure = error
             info = await self._infos.refresh(prepared.request.identifier)
             if info.version == prepared.info.version:

@@ -96,7 +96,8 @@ def _viewer(image: str, site: Site) -> str:
     )
     body = (
         f'<header><a class="home" href="./">iiif-server</a><h1>{escape(identifier.name)}</h1>'
-        f'<nav>{links}</nav></header><main id="viewer" data-info="{escape(f"iiif/3/{identifier}/info.json")}"></main>'
+        f"<nav>{links}</nav></header>"
+        f'<main id="viewer" data-info="{escape(f"iiif/3/{identifier}/info.json")}"></main>'
         '<p id="message" role="alert" hidden></p>'
     )
     return _page(identifier.name, body, scripts=("openseadragon/openseadragon.min.js", "viewer.js"))

@@ -1,4 +1,4 @@
-"""A profile whose images are drawn on demand: ``<width>x<height>`` is the name of a plain image of that size."""
+"""A profile whose images are drawn on demand: ``<width>x<height>`` names a plain image of that size."""
 
 import re
 from collections.abc import AsyncIterator

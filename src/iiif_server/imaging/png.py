@@ -1,0 +1,115 @@
+"""The chunks of a PNG file (W3C PNG, third edition): the picture without its metadata.
+
+As with JPEG, decoders are only handed what makes the picture: a damaged or oversized text, profile, EXIF or
+animation chunk can't be fatal. The two facts that count are taken from it here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from iiif_server.errors import UnreadableSource
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_MAX_CHUNKS = 2_000_000
+_MAX_PROFILE = 16 << 20
+_MAX_EXIF = 1 << 20
+
+
+@dataclass(slots=True)
+class PngLayout:
+    """Where what is in a PNG file.
+
+    Attributes:
+        pieces: the byte ranges that make the picture, in order.
+        head: how many bytes of them come before the picture's data.
+        exif: the EXIF block, wherever it lies.
+        icc: the ICC profile, if there is a sound one.
+    """
+
+    pieces: list[tuple[int, int]]
+    head: int
+    exif: bytes | None
+    icc: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes that make the picture."""
+        return sum(end - start for start, end in self.pieces)
+
+    def assemble(self, file: BinaryIO) -> bytes:
+        """Put the picture together."""
+        return b"".join(_read(file, start, end - start) for start, end in self.pieces)
+
+    def assemble_head(self, file: BinaryIO) -> bytes:
+        """As much as tells size, mode and palette."""
+        return b"".join(_read(file, start, end - start) for start, end in self.pieces[: self.head])
+
+
+def read_layout(file: BinaryIO) -> PngLayout:
+    """Walk through a PNG file's chunks; whether its data is whole is for the decoder to find out.
+
+    Raises:
+        UnreadableSource: it has more chunks than a picture needs.
+    """
+    layout = PngLayout([(0, len(SIGNATURE))], 0, None, None)
+    for kind, start, end in _chunks(file):
+        if kind in _PICTURE:
+            if layout.pieces[-1][1] == start and layout.head:
+                layout.pieces[-1] = (layout.pieces[-1][0], end)
+            else:
+                layout.pieces.append((start, end))
+            if kind == b"IDAT" and not layout.head:
+                layout.pieces[-1:] = [(start, start + 8), (start + 8, end)]
+                layout.head = len(layout.pieces) - 1
+        elif kind == b"eXIf" and layout.exif is None and end - start <= _MAX_EXIF:
+            layout.exif = _checked(file, start, end)
+        elif kind == b"iCCP" and layout.icc is None and end - start <= _MAX_PROFILE:
+            layout.icc = _inflated(_checked(file, start, end))
+    layout.head = layout.head or len(layout.pieces)
+    return layout
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, start and end of each chunk, up to the last."""
+    position = len(SIGNATURE)
+    for _ in range(_MAX_CHUNKS):
+        header = _read(file, position, 8)
+        if len(header) < 8 or not header[4:].isalpha():
+            return
+        kind, end = header[4:], position + 12 + int.from_bytes(header[:4])
+        yield kind, position, end
+        if kind == b"IEND":
+            return
+        position = end
+    raise UnreadableSource("The source image is a damaged PNG file: it has too many chunks.")
+
+
+def _checked(file: BinaryIO, start: int, end: int) -> bytes | None:
+    """A chunk's data if its checksum is right."""
+    chunk = _read(file, start, end - start)
+    if len(chunk) != end - start or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
+        return None
+    return chunk[8:-4]
+
+
+def _inflated(chunk: bytes | None) -> bytes | None:
+    """The profile in an iCCP chunk: a name, a method, compressed data."""
+    _, separator, rest = (chunk or b"").partition(b"\0")
+    if not separator or rest[:1] != b"\0":
+        return None
+    inflater = zlib.decompressobj()
+    try:
+        profile = inflater.decompress(rest[1:], _MAX_PROFILE)
+    except zlib.error:
+        return None
+    return profile if inflater.eof else None
+
+
+def _read(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)

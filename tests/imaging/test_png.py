@@ -1,0 +1,92 @@
+"""The chunks of PNG files."""
+
+import io
+import zlib
+from pathlib import Path
+
+import pytest
+
+from iiif_server.errors import UnreadableSource
+from iiif_server.imaging.png import read_layout
+from tests.imaging.helpers import Bench, array, exif, picture
+
+LARGE = zlib.compress(b"x" * 3_000_000)
+
+
+def chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
+    crc = zlib.crc32(kind + data) if checksum is None else checksum
+    return len(data).to_bytes(4) + kind + data + crc.to_bytes(4)
+
+
+def png(*chunks: bytes, after: bytes = b"") -> bytes:
+    """A PNG with chunks put before its data, and others after it."""
+    out = io.BytesIO()
+    picture(40, 30).save(out, "PNG")
+    data = out.getvalue()
+    return data[:33] + b"".join(chunks) + data[33:-12] + after + data[-12:]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"zTXt", b"a\0\0" + LARGE),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LARGE),
+        chunk(b"iCCP", b"a\0\0" + LARGE),
+        chunk(b"iCCP", b"a\0\0garbage"),
+        chunk(b"iCCP", b""),
+        chunk(b"tEXt", b"a\0b", checksum=5),
+        chunk(b"eXIf", exif(6), checksum=5),
+        chunk(b"eXIf", b"MM\0*\xff\xff\xff\xff"),
+        chunk(b"pHYs", b"a"),
+        chunk(b"sRGB", b""),
+        chunk(b"cHRM", b"abc"),
+        chunk(b"acTL", b"\0\0"),
+    ],
+)
+def test_odd_metadata_is_never_fatal(tmp_path: Path, bench: Bench, extra: bytes) -> None:
+    """Too large, cut short, or with a wrong checksum; before the data or after it."""
+    plain = png()
+    for number, data in enumerate((png(extra), png(after=extra))):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(data)
+        assert bench.probe(path).size == (40, 30)
+        assert (bench.pixels(path) == array(plain)).all()
+        assert read_layout(io.BytesIO(data)).assemble(io.BytesIO(data)) == plain
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_orientation_counts_wherever_it_lies(tmp_path: Path, bench: Bench, place: str) -> None:
+    """The standard allows EXIF after the data too."""
+    block = chunk(b"eXIf", exif(6)[6:])
+    (tmp_path / "a.png").write_bytes(png(block) if place == "before" else png(after=block))
+    assert bench.probe(tmp_path / "a.png").size == (30, 40)
+    bench.render(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("cut", [5, 12, 30, 200])
+def test_a_file_cut_short(tmp_path: Path, bench: Bench, cut: int) -> None:
+    """Is an image still if all of its data is there, and damaged if not."""
+    (tmp_path / "a.png").write_bytes(png()[:-cut])
+    try:
+        bench.render(tmp_path / "a.png", "full/max/0/default.png")
+    except UnreadableSource:
+        assert cut > 5
+    else:
+        assert cut <= 12
+
+
+def test_refuses_endless_chunks() -> None:
+    """Millions of empty ones."""
+    data = png()
+    with pytest.raises(UnreadableSource, match="chunks"):
+        read_layout(io.BytesIO(data[:33] + chunk(b"teSt", b"") * 2_000_001 + data[33:]))
+
+
+def test_refuses_more_data_than_pixels_need(tmp_path: Path, bench: Bench) -> None:
+    """A sparse giant behind a small header is not read into memory."""
+    path = tmp_path / "a.png"
+    path.write_bytes(png()[:33] + (2**31 - 1).to_bytes(4) + b"IDAT")
+    with path.open("r+b") as file:
+        file.truncate(3 * 1024**3)
+    with pytest.raises(UnreadableSource, match="more data"):
+        bench.probe(path)
