@@ -56,7 +56,7 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched_page(executable: str, width: int = 900, height: int = 700) -> AsyncIterator[Watched]:
+async def watched_page(executable: str, width: int = 640, height: int = 520) -> AsyncIterator[Watched]:
     """Open an empty page in a browser of its own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))

@@ -21,25 +21,22 @@ async def get_image(request: web.Request) -> web.StreamResponse:
     segment, *parameters = raw_segments(request, 5)
     identifier = parse_identifier(segment, site.profiles.default)
     image_request = ImageRequest(identifier, parse_image_segments(*parameters))
+    image_id = site.urls.image_id(request, identifier)
     prepared = await site.images.prepare(image_request)
     if not_modified(request, _validators(prepared)):
-        return web.Response(status=304, headers=_headers(request, prepared))
+        return web.Response(status=304, headers=_headers(image_id, prepared))
+    media_type = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
     if request.method == hdrs.METH_HEAD:
-        headers = _headers(request, prepared)
-        headers[hdrs.CONTENT_TYPE] = prepared.operation.format.media_type
-        return web.Response(headers=headers)
+        return web.Response(headers=_headers(image_id, prepared) | media_type)
     prepared, derivative = await site.images.derivative(prepared)
-    headers = _headers(request, prepared)
-    headers[hdrs.CONTENT_TYPE] = prepared.operation.format.media_type
-    return await send_derivative(request, derivative, headers)
+    return await send_derivative(request, derivative, _headers(image_id, prepared) | media_type)
 
 
 def _validators(prepared: PreparedImage) -> Validators:
     return Validators(prepared.key, prepared.info.modified)
 
 
-def _headers(request: web.Request, prepared: PreparedImage) -> dict[str, str]:
-    image_id = request.app[SITE].urls.image_id(request, prepared.request.identifier)
+def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
     headers = caching_headers(_validators(prepared), prepared.profile.options.cache_for)
     headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{v3.PROFILE}>;rel="profile"'
     return headers

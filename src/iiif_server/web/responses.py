@@ -71,3 +71,4 @@ async def add_common_headers(_request: web.Request, response: web.StreamResponse
     response.headers.setdefault(hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, "*")
     response.headers.setdefault(hdrs.ACCESS_CONTROL_EXPOSE_HEADERS, "*")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers[hdrs.SERVER] = "iiif-server"  # versions are nobody's business on the open internet
