@@ -60,6 +60,7 @@ class WorkerProcess(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._hello: asyncio.Future[dict[str, Any]] | None = None
         self._killed = False
+        self._unsent = False
         self.ended = asyncio.Event()
         self.tasks = 0
         self.unread = False
@@ -151,7 +152,11 @@ class WorkerProcess(asyncio.BufferedProtocol):
 
     def _write(self, payload: bytes) -> None:
         assert self._transport is not None
-        self._transport.write(encode_head(payload))
+        try:
+            self._transport.write(encode_head(payload))
+        except RuntimeError:
+            # uvloop's word for a socket that ended and was not reported yet: the report is on its way.
+            self._unsent = True
 
     def _take_frame(self, header: bytes, body: bytes) -> None:
         if self._hello is None or self._hello.done():
@@ -189,7 +194,7 @@ class WorkerProcess(asyncio.BufferedProtocol):
         A socket ends with an error, and not just so, if there was something on it that the other side never
         read.
         """
-        self.unread = isinstance(exc, ConnectionError)
+        self.unread = self._unsent or isinstance(exc, ConnectionError)
         if self._hello and not self._hello.done():
             self._hello.set_result({"failed": "it ended before it was ready"})
         self.ended.set()
