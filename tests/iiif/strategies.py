@@ -46,9 +46,11 @@ sizes = st.one_of(
     st.builds(ExactSize, lengths, lengths, flags),
     st.builds(ConfinedSize, lengths, lengths, flags),
 )
-right_angles = st.sampled_from([Decimal(0), Decimal(90), Decimal("180.0"), Decimal(270), Decimal(360)])
-rotations = st.builds(Rotation, right_angles, flags)
-any_rotations = st.builds(Rotation, st.decimals(0, 360, allow_nan=False, places=5).map(abs), flags)
+angles = st.one_of(
+    st.sampled_from([Decimal(0), Decimal(90), Decimal("180.0"), Decimal(270), Decimal(360)]),
+    st.decimals(0, 360, allow_nan=False, places=5).map(abs),
+)
+rotations = st.builds(Rotation, angles, flags)
 parameters = st.builds(
     ImageParameters, regions, sizes, rotations, st.sampled_from(Quality), st.sampled_from(Format)
 )

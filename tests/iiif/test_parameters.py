@@ -177,7 +177,7 @@ def test_a_sizes_text_parses_back(size):
     assert parse_size(str(size)) == size
 
 
-@given(strategies.any_rotations)
+@given(strategies.rotations)
 def test_a_rotations_text_parses_back(rotation):
     assert parse_rotation(str(rotation)) == rotation
 

@@ -228,11 +228,6 @@ def test_confined_is_as_large_as_possible(image, width, height):
     assert abs(size.height - image.height * scale) <= max(1, Fraction(image.height, image.width))
 
 
-def test_arbitrary_angles_are_not_offered_yet():
-    with pytest.raises(InvalidRequest, match="rotates by"):
-        resolve(parse_image_parameters("full", "max", "22.5", "default.png"), SPEC_IMAGE, LIMITS)
-
-
 def test_color_and_a_full_turn_are_what_default_and_nothing_are():
     plain = resolve(parse_image_parameters("full", "max", "0", "default.jpg"), SPEC_IMAGE, LIMITS)
     same = resolve(parse_image_parameters("0,0,300,200", "300,", "360", "color.jpg"), SPEC_IMAGE, LIMITS)
@@ -250,6 +245,8 @@ def test_color_and_a_full_turn_are_what_default_and_nothing_are():
         ("full/^150,/0/default.jpg", "full/150,100/0/default.jpg"),
         ("square/!50,50/270/bitonal.png", "50,0,200,200/50,50/270/bitonal.png"),
         ("full/^max/0/default.jpg", "full/^max/0/default.jpg"),
+        ("full/max/!022.50/default.png", "full/max/!22.5/default.png"),
+        ("full/max/.5/default.png", "full/max/0.5/default.png"),
     ],
 )
 def test_canonical_forms(asked, canonical_form):

@@ -36,7 +36,13 @@ def test_the_whole_document():
         "tiles": [{"width": 512, "height": 512, "scaleFactors": [1, 2, 4, 8, 16]}],
         "rights": "http://creativecommons.org/licenses/by/4.0/",
         "extraQualities": ["color", "gray", "bitonal"],
-        "extraFeatures": ["canonicalLinkHeader", "mirroring", "profileLinkHeader", "sizeUpscaling"],
+        "extraFeatures": [
+            "canonicalLinkHeader",
+            "mirroring",
+            "profileLinkHeader",
+            "rotationArbitrary",
+            "sizeUpscaling",
+        ],
     }
     assert next(iter(document())) == "@context"
 

@@ -86,12 +86,21 @@ class Bench:
     ) -> tuple[str, bytes]:
         """The lane taken, and the file made, whose size is checked."""
         operation = self.operation(path, request)
-        task = RenderTask(SourceFile(str(path), "1"), operation, settings or RenderSettings())
-        how, data = self.workbench.render(task)
+        lane, data = self.render_any(path, request, settings)
         expected = operation.size.turned(int(operation.rotation.degrees))
         with Image.open(io.BytesIO(data)) as image:
             assert image.size == expected
             assert image.format == ("JPEG" if operation.format == "jpg" else "PNG")
+        return lane, data
+
+    def render_any(
+        self, path: Path, request: str, settings: RenderSettings | None = None
+    ) -> tuple[str, bytes]:
+        """The same, at any angle."""
+        task = RenderTask(
+            SourceFile(str(path), "1"), self.operation(path, request), settings or RenderSettings()
+        )
+        how, data = self.workbench.render(task)
         return how["lane"], data
 
     def pixels(

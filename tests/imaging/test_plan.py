@@ -1,16 +1,22 @@
 """What is made how."""
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 
-from iiif_server.errors import InvalidRequest, SourceChanging
+from iiif_server.errors import SourceChanging
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits
-from iiif_server.iiif.parameters import Rotation, parse_image_parameters
+from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
-from iiif_server.imaging.orientation import CLOCKWISE_90, IDENTITY, MIRROR, Symmetry, from_exif
+from iiif_server.imaging.orientation import (
+    CLOCKWISE_90,
+    IDENTITY,
+    MIRROR,
+    Symmetry,
+    from_exif,
+    from_rotation,
+)
 from iiif_server.imaging.plan import Copy, Lossless, Render, plan, sheet
 from iiif_server.imaging.source import Header, JpegFacts
 from iiif_server.imaging.tasks import RenderSettings
@@ -179,8 +185,9 @@ def test_another_size_means_that_the_source_has_changed() -> None:
         plan(header(), operation("full/max/0/default.jpg", header(999, 750)), SETTINGS)
 
 
-def test_only_quarter_turns() -> None:
-    """Other angles are refused before they get here; twice is better."""
-    tilted = replace(operation("full/max/0/default.jpg", header()), rotation=Rotation(Decimal("22.5")))
-    with pytest.raises(InvalidRequest):
-        plan(header(), tilted, SETTINGS)
+def test_other_angles_are_quarter_turns_and_a_rest() -> None:
+    """Which only pixels can be turned by."""
+    tilted = chosen("full/max/!112.5/default.jpg")
+    assert isinstance(tilted, Render)
+    assert (tilted.turn, tilted.angle) == (from_rotation(90, mirror=True), 22.5)
+    assert chosen("full/max/360/default.jpg") == Copy()

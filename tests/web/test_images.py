@@ -117,7 +117,8 @@ def test_names_of_every_kind(client, name):
     [
         ("/files:photo.jpg/full/max/0/default.gif", 400),
         ("/files:photo.jpg/full/max/0/native.jpg", 400),
-        ("/files:photo.jpg/full/max/45/default.jpg", 400),
+        ("/files:photo.jpg/full/max/360.5/default.jpg", 400),
+        ("/files:photo.jpg/full/max/45/default.jpg", 200),
         ("/files:photo.jpg/full/max/+90/default.jpg", 400),
         ("/files:photo.jpg/full/1e2,/0/default.jpg", 400),
         ("/files:photo.jpg/full/701,/0/default.jpg", 400),

@@ -78,8 +78,6 @@ def resolve(parameters: ImageParameters, image: Dimensions, limits: Limits) -> O
     """
     region = resolve_region(parameters.region, image)
     size = resolve_size(parameters.size, region, image, limits)
-    if parameters.rotation.degrees % 90:
-        raise InvalidRequest("This server rotates by 0, 90, 180 or 270 degrees, mirrored or not.")
     rotation = Rotation(parameters.rotation.degrees % 360, parameters.rotation.mirror)
     quality = Quality.DEFAULT if parameters.quality is Quality.COLOR else parameters.quality
     return Operation(image, region, size, rotation, quality, parameters.format)

@@ -59,6 +59,6 @@ def info_document(
 
 
 def _extra_features(limits: Limits) -> list[str]:
-    features = ["canonicalLinkHeader", "mirroring", "profileLinkHeader"]
+    features = ["canonicalLinkHeader", "mirroring", "profileLinkHeader", "rotationArbitrary"]
     # Section 5.7: upscaling may only be offered together with a limit.
     return [*features, "sizeUpscaling"] if limits.any else features

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iiif_server.errors import InvalidRequest, SourceChanging
+from iiif_server.errors import SourceChanging
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size
 from iiif_server.iiif.parameters import Format, Quality
@@ -53,7 +53,8 @@ class Render:
         shrink: by how much the decoded image is then averaged down as a whole.
         box: the region in pixels of that level of the upright image; may lie between pixels.
         size: what to scale it to.
-        turn: how to turn the result.
+        turn: how to turn the result, by quarter turns.
+        angle: by how much to turn it further, in degrees clockwise, from 0 up to but without 90.
     """
 
     reduction: int
@@ -61,6 +62,7 @@ class Render:
     box: tuple[float, float, float, float]
     size: Dimensions
     turn: Symmetry
+    angle: float = 0.0
 
 
 Plan = Copy | Lossless | Render
@@ -71,7 +73,6 @@ def plan(header: Header, operation: Operation, settings: RenderSettings) -> Plan
 
     Raises:
         SourceChanging: the request was resolved against an image of another size.
-        InvalidRequest: an angle that is no quarter turn.
     """
     if operation.image != header.size:
         raise SourceChanging("The source image has changed meanwhile.", retry_after=1)
@@ -97,7 +98,8 @@ def plan_render(header: Header, operation: Operation) -> Render:
         if _suffices(operation, reduction * factor * _GAP):
             shrink = factor
     box = _box(operation, reduction * shrink, header.turn, reduction)
-    return Render(reduction, shrink, box, operation.size, _rotation(operation))
+    angle = float(operation.rotation.degrees % 90)
+    return Render(reduction, shrink, box, operation.size, _quarter_turns(operation), angle)
 
 
 def _box(
@@ -129,9 +131,10 @@ def _untouched(header: Header, operation: Operation, settings: RenderSettings) -
         or operation.format is not Format.JPG
         or operation.quality is Quality.BITONAL
         or operation.size != operation.region.size
+        or operation.rotation.degrees % 90
     ):
         return None
-    turn = header.turn.then(_rotation(operation))
+    turn = header.turn.then(_quarter_turns(operation))
     gray = operation.quality is Quality.GRAY and not facts.gray
     if operation.is_full_region and turn == IDENTITY and not gray:
         return Copy()
@@ -155,11 +158,9 @@ def _on_blocks(crop: Rectangle, mcu: Dimensions, turn: Symmetry) -> bool:
     )
 
 
-def _rotation(operation: Operation) -> Symmetry:
-    degrees = operation.rotation.degrees
-    if degrees % 90:
-        raise InvalidRequest("This server rotates by 0, 90, 180 or 270 degrees, mirrored or not.")
-    return from_rotation(int(degrees), mirror=operation.rotation.mirror)
+def _quarter_turns(operation: Operation) -> Symmetry:
+    """The rotation down to a multiple of 90 degrees."""
+    return from_rotation(int(operation.rotation.degrees), mirror=operation.rotation.mirror)
 
 
 def _suffices(operation: Operation, factor: int) -> bool:

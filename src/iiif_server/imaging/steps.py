@@ -55,6 +55,14 @@ def turned(image: Image.Image, turn: Symmetry) -> Image.Image:
     return image if turn == orientation.IDENTITY else image.transpose(_TRANSPOSES[turn])
 
 
+def tilted(image: Image.Image, angle: float) -> Image.Image:
+    """Turn clockwise by less than a quarter turn; the corners that this adds are transparent."""
+    if not angle:
+        return image
+    transparent = {"L": "LA", "RGB": "RGBA"}.get(image.mode, image.mode)
+    return image.convert(transparent).rotate(-angle, Image.Resampling.BICUBIC, expand=True)
+
+
 def flattened(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """Lay an image with transparency on a background; a gray one stays gray if the background is."""
     if image.mode not in {"LA", "RGBA"}:

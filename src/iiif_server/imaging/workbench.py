@@ -17,7 +17,7 @@ from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, transform
 from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render, sheet
 from iiif_server.imaging.source import Source, open_source
-from iiif_server.imaging.steps import scaled, turned
+from iiif_server.imaging.steps import scaled, tilted, turned
 from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
 
 Handler = Callable[[Any], tuple[dict[str, Any], bytes]]
@@ -91,7 +91,7 @@ class Workbench:
     def _pixels(self, source: Source, chosen: Render, task: RenderTask) -> bytes:
         level = self._level(task.source, source, chosen.reduction, chosen.shrink)
         try:
-            image = turned(scaled(level, chosen.box, chosen.size), chosen.turn)
+            image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
             return encoded(image, task.operation.quality, task.operation.format, task.settings)
         except (IIIFServerError, MemoryError):
             raise
