@@ -23,6 +23,7 @@ from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.parameters import Format
 from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
 from iiif_server.profiles.base import Profile, ProfileContext
@@ -109,9 +110,10 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         stack.push_async_callback(profiles.close)
         infos = InfoService(profiles)
         limits = Limits(config.max_width, config.max_height, config.max_area)
+        rules = await _render_rules(config, limits, pool)
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, await _render_rules(config, limits, pool)),
-            documents=DocumentService(infos, limits, config.min_sizes_size),
+            images=ImageService(infos, pool, cache, rules),
+            documents=DocumentService(infos, limits, config.min_sizes_size, rules.formats),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
             gallery=config.gallery,
@@ -147,7 +149,8 @@ async def _render_rules(config: Config, limits: Limits, pool: WorkerPool) -> Ren
     """Ask a worker what it can do: the codecs are loaded there and nowhere else."""
     abilities = (await pool.run(Task("abilities", None, affinity=""))).meta
     settings = replace(config.render_settings, lossless=bool(abilities["lossless"]))
-    return RenderRules(limits, settings, str(abilities["codecs"]))
+    formats = frozenset(map(Format, abilities["formats"]))
+    return RenderRules(limits, settings, formats, str(abilities["codecs"]))
 
 
 def _profiles(config: Config, plugins: Plugins, pool: WorkerPool) -> dict[str, Profile[Any]]:

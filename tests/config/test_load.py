@@ -36,6 +36,8 @@ NEW_KEYS = {
     "default_profile": None,
     "trusted_proxies": (),
     "jpeg_quality": 85,
+    "webp_quality": 80,
+    "avif_quality": 60,
     "background": "#ffffff",
     "max_width": None,
     "max_height": None,

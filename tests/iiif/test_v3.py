@@ -2,10 +2,15 @@
 
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.v3 import info_document
 
+LEVEL_2 = (Format.JPG, Format.PNG)
 
-def document(limits=None, has_color=True, rights="http://creativecommons.org/licenses/by/4.0/"):
+
+def document(
+    limits=None, has_color=True, rights="http://creativecommons.org/licenses/by/4.0/", formats=LEVEL_2
+):
     return info_document(
         "https://example.org/iiif/3/files:a.jpg",
         Dimensions(6000, 4000),
@@ -13,6 +18,7 @@ def document(limits=None, has_color=True, rights="http://creativecommons.org/lic
         min_size=200,
         rights=rights,
         has_color=has_color,
+        formats=formats,
     )
 
 
@@ -57,6 +63,14 @@ def test_limits_are_stated_and_upscaling_only_with_them():
 
 def test_a_gray_image_does_not_offer_color():
     assert document(has_color=False)["extraQualities"] == ["gray", "bitonal"]
+
+
+def test_exactly_the_formats_that_are_served_are_listed():
+    assert "extraFormats" not in document()
+    assert document(formats=(Format.PDF, Format.PNG, Format.WEBP, Format.JPG))["extraFormats"] == [
+        "webp",
+        "pdf",
+    ]
 
 
 def test_no_rights_no_key():

@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from iiif_server.errors import InvalidRequest
 from iiif_server.iiif.parameters import Format, Quality
-from iiif_server.imaging.encode import encoded
+from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.steps import flattened, in_quality
 from iiif_server.imaging.tasks import RenderSettings
 from tests.imaging.helpers import Bench, array, mean_error, picture
@@ -146,3 +146,46 @@ def test_a_jpeg_has_largest_sides() -> None:
     with pytest.raises(InvalidRequest):
         encoded(image, Quality.DEFAULT, Format.JPG, SETTINGS)
     assert opened(encoded(image, Quality.DEFAULT, Format.PNG, SETTINGS)).size == (65_501, 1)
+
+
+@pytest.mark.parametrize("target", available_formats())
+@pytest.mark.parametrize("quality", [Quality.DEFAULT, Quality.GRAY, Quality.BITONAL])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_format_holds_every_image(target: Format, quality: Quality, mode: str) -> None:
+    """Of any size, with and without alpha, and the same bytes each time."""
+    for size in ((1, 1), (1, 7), (9, 1), (17, 13), (33, 70)):
+        image = picture(*size, bands=4).convert(mode)
+        data = encoded(image, quality, target, SETTINGS)
+        assert encoded(image, quality, target, SETTINGS) == data
+        if target is Format.PDF:
+            assert data.startswith(b"%PDF-")
+            assert b"CreationDate" not in data
+        else:
+            assert opened(data).size == size
+
+
+@pytest.mark.parametrize("target", [Format.WEBP, Format.TIF, Format.AVIF, Format.JP2, Format.GIF])
+def test_alpha_stays_where_the_format_has_it(target: Format) -> None:
+    """A hole is a hole."""
+    image = Image.new("RGBA", (32, 32), (200, 30, 30, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 16, 32))
+    result = opened(encoded(image, Quality.DEFAULT, target, SETTINGS)).convert("RGBA")
+    alpha = array(result)[..., 3]
+    assert alpha[:, :12].max() < 40
+    assert alpha[:, 20:].min() > 215
+
+
+@pytest.mark.parametrize(
+    ("target", "bound"),
+    [(Format.WEBP, 5), (Format.AVIF, 5), (Format.JP2, 5), (Format.GIF, 14), (Format.TIF, 0)],
+)
+def test_what_is_written_looks_like_what_was_to_be(target: Format, bound: float) -> None:
+    """Mean absolute difference in levels."""
+    image = picture(200, 150, noise=0)
+    result = opened(encoded(image, Quality.DEFAULT, target, SETTINGS)).convert("RGB")
+    assert mean_error(array(result), array(image)) <= bound
+
+
+def test_bitonal_tiff_has_one_bit() -> None:
+    """As the specification's word says."""
+    assert opened(encoded(sample("RGB"), Quality.BITONAL, Format.TIF, SETTINGS)).mode == "1"

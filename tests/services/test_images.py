@@ -8,10 +8,10 @@ import pytest
 
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
-from iiif_server.errors import ImageNotFound, SourceChanging, UnreadableSource
+from iiif_server.errors import ImageNotFound, InvalidRequest, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome
 from iiif_server.iiif.ladder import Limits
-from iiif_server.iiif.parameters import parse_image_parameters
+from iiif_server.iiif.parameters import Format, parse_image_parameters
 from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.tasks import RenderSettings
 from iiif_server.profiles.registry import ProfileRegistry
@@ -56,7 +56,7 @@ def parts(tmp_path):
     pool = RenderingPool(profile)
     cache = DerivativeCache(MemoryCache(1 << 20))
     infos = InfoService(ProfileRegistry({"fake": profile}))
-    rules = RenderRules(Limits(max_area=10_000), RenderSettings(), "codecs")
+    rules = RenderRules(Limits(max_area=10_000), RenderSettings(), frozenset({Format.JPG}), "codecs")
     return profile, pool, ImageService(infos, pool, cache, rules)
 
 
@@ -136,6 +136,14 @@ async def test_a_source_that_vanishes_meanwhile_is_not_found(parts, monkeypatch)
     monkeypatch.setattr(profile, "get_info", gone)
     with pytest.raises(ImageNotFound):
         await service.derivative(prepared)
+
+
+async def test_a_format_that_no_codec_here_writes_is_refused(parts):
+    _, pool, service = parts
+    parameters = parse_image_parameters("full", "5,", "0", "default.webp")
+    with pytest.raises(InvalidRequest, match="webp"):
+        await service.prepare(ImageRequest(REQUEST.identifier, parameters))
+    assert pool.tasks == []
 
 
 async def test_hint_affinity_and_lane(parts):

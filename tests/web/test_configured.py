@@ -65,6 +65,17 @@ def test_the_options_of_the_answers(configured):
     assert "https://images.example.org" in client.get("/").headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("extension", ["webp", "avif"])
+def test_qualities(configured, extension):
+    path = f"/herbarium:photo.jpg/full/max/0/default.{extension}"
+    low = configured(f"{extension}_quality: 5").get(path)
+    high = configured(f"{extension}_quality: 95").get(path)
+
+    assert (low.status, high.status) == (200, 200)
+    assert len(low.body) * 2 < len(high.body)
+    assert low.headers["ETag"] != high.headers["ETag"]
+
+
 def test_unlimited_means_no_upscaling(configured):
     client = configured("max_area: null")
 

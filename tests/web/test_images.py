@@ -1,6 +1,7 @@
 """Image requests over HTTP: status, headers, bytes."""
 
 import io
+import json
 
 import pytest
 from PIL import Image
@@ -115,7 +116,7 @@ def test_names_of_every_kind(client, name):
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/files:photo.jpg/full/max/0/default.gif", 400),
+        ("/files:photo.jpg/full/max/0/default.jxl", 400),
         ("/files:photo.jpg/full/max/0/native.jpg", 400),
         ("/files:photo.jpg/full/max/360.5/default.jpg", 400),
         ("/files:photo.jpg/full/max/45/default.jpg", 200),
@@ -192,11 +193,11 @@ def test_no_name_leads_out_of_the_directory(client, name):
 
 
 def test_errors_are_json_for_those_who_ask(client):
-    answer = client.get("/files:photo.jpg/full/max/0/default.gif", Accept="application/json")
+    answer = client.get("/files:photo.jpg/full/max/0/default.jxl", Accept="application/json")
 
     assert answer.status == 400
     assert answer.headers["Content-Type"].startswith("application/json")
-    assert answer.text.startswith('{"error": "The format \'gif\' is not valid')
+    assert answer.text.startswith('{"error": "The format \'jxl\' is not valid')
     assert answer.headers["Vary"] == "Accept"
 
 
@@ -238,6 +239,22 @@ def test_a_turned_photograph_comes_upright(client):
 
     assert opened(answer.body).size == (500, 700)
     assert opened(answer.body).getexif().get(0x0112) is None
+
+
+def test_every_format_that_is_advertised_is_served(client):
+    document = json.loads(client.get("/photo.jpg/info.json").body)
+    names = {"webp": "WEBP", "tif": "TIFF", "gif": "GIF", "avif": "AVIF", "jp2": "JPEG2000"}
+
+    assert set(document["extraFormats"]) >= {"gif", "pdf"}
+    for extension in document["extraFormats"]:
+        answer = client.get(f"/files:photo.jpg/full/!100,100/0/default.{extension}")
+        assert answer.status == 200
+        if extension == "pdf":
+            assert answer.body.startswith(b"%PDF-")
+        else:
+            assert opened(answer.body).format == names[extension]
+            assert opened(answer.body).size == (100, 71)
+            assert answer.headers["Content-Type"] == Image.MIME[names[extension]]
 
 
 def test_large_answers_come_whole_from_the_disk_cache(client):

@@ -83,6 +83,12 @@ class Settings(BaseModel):
     jpeg_quality: int = Field(
         default=85, ge=1, le=100, description="The quality of JPEGs that are encoded, from 1 to 100."
     )
+    webp_quality: int = Field(
+        default=80, ge=1, le=100, description="The quality of WebP files that are encoded, from 1 to 100."
+    )
+    avif_quality: int = Field(
+        default=60, ge=1, le=100, description="The quality of AVIF files that are encoded, from 1 to 100."
+    )
     background: Colour = Field(
         default="#ffffff",
         description="The colour that transparent pixels lie on in formats without transparency, as "
@@ -187,7 +193,12 @@ class Settings(BaseModel):
     def render_settings(self) -> RenderSettings:
         """What changes the bytes of derivatives."""
         red, green, blue = bytes.fromhex(self.background[1:])
-        return RenderSettings(jpeg_quality=self.jpeg_quality, background=(red, green, blue))
+        return RenderSettings(
+            jpeg_quality=self.jpeg_quality,
+            webp_quality=self.webp_quality,
+            avif_quality=self.avif_quality,
+            background=(red, green, blue),
+        )
 
 
 class Config(Settings):

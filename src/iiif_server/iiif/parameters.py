@@ -25,10 +25,16 @@ class Quality(StrEnum):
 
 
 class Format(StrEnum):
-    """The formats this server writes (Image API 3.0 section 4.5)."""
+    """The formats that are written where the codecs are installed: those of section 4.5, and AVIF."""
 
     JPG = "jpg"
     PNG = "png"
+    WEBP = "webp"
+    TIF = "tif"
+    GIF = "gif"
+    AVIF = "avif"
+    JP2 = "jp2"
+    PDF = "pdf"
 
     @property
     def media_type(self) -> str:
@@ -36,7 +42,16 @@ class Format(StrEnum):
         return _MEDIA_TYPES[self]
 
 
-_MEDIA_TYPES = {Format.JPG: "image/jpeg", Format.PNG: "image/png"}
+_MEDIA_TYPES = {
+    Format.JPG: "image/jpeg",
+    Format.PNG: "image/png",
+    Format.WEBP: "image/webp",
+    Format.TIF: "image/tiff",
+    Format.GIF: "image/gif",
+    Format.AVIF: "image/avif",
+    Format.JP2: "image/jp2",
+    Format.PDF: "application/pdf",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +283,7 @@ def parse_quality(text: str) -> Quality:
 
 
 def parse_format(text: str) -> Format:
-    """Parse a format (section 4.5); one that this server does not write is a 400, as that section says."""
+    """Parse a format (section 4.5); one that no codec here writes is a 400, as that section says."""
     try:
         return Format(text)
     except ValueError:

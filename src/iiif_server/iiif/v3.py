@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from iiif_server.iiif.geometry import Dimensions
@@ -17,7 +18,14 @@ _LEVEL_2_FORMATS = (Format.JPG, Format.PNG)
 
 
 def info_document(
-    image_id: str, image: Dimensions, *, limits: Limits, min_size: int, rights: str | None, has_color: bool
+    image_id: str,
+    image: Dimensions,
+    *,
+    limits: Limits,
+    min_size: int,
+    rights: str | None,
+    has_color: bool,
+    formats: Collection[Format],
 ) -> dict[str, Any]:
     """Build the image information document of section 5.
 
@@ -28,6 +36,7 @@ def info_document(
         min_size: the shortest side that ``sizes`` goes down to, in pixels.
         rights: a licence or rights statement URI (section 5.6).
         has_color: whether the image is more than gray; if not, ``color`` is not offered (section 4.4).
+        formats: every format that is served.
     """
     document: dict[str, Any] = {
         "@context": CONTEXT,
@@ -47,7 +56,7 @@ def info_document(
         document["tiles"] = [tile]
     if rights:
         document["rights"] = rights
-    if extra_formats := [str(format_) for format_ in Format if format_ not in _LEVEL_2_FORMATS]:
+    if extra_formats := [str(item) for item in Format if item in formats and item not in _LEVEL_2_FORMATS]:
         document["extraFormats"] = extra_formats
     document["extraQualities"] = [
         str(quality)

@@ -20,6 +20,8 @@ class RenderSettings:
         jpeg_quality: 1 to 100.
         jpeg_subsampling: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0.
         png_compression: zlib level, 0 to 9.
+        webp_quality: 1 to 100.
+        avif_quality: 1 to 100.
         background: what transparent pixels lie on in formats without alpha, as red, green, blue.
         lossless: whether JPEG sources may be cropped, turned and grayed without decoding.
     """
@@ -27,6 +29,8 @@ class RenderSettings:
     jpeg_quality: int = 85
     jpeg_subsampling: int = 2
     png_compression: int = 3
+    webp_quality: int = 80
+    avif_quality: int = 60
     background: tuple[int, int, int] = (255, 255, 255)
     lossless: bool = True
 

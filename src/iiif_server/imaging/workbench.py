@@ -12,7 +12,7 @@ from PIL import Image, features
 
 from iiif_server.errors import IIIFServerError, RenderFailed
 from iiif_server.imaging.decode import checked_jpeg, decode_level
-from iiif_server.imaging.encode import encoded
+from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, transform
 from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render, sheet
@@ -42,14 +42,15 @@ class Workbench:
         self._library = load_library()
 
     def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
-        """Tell what is installed here: whether JPEGs transform losslessly, and a fingerprint of the codecs.
+        """Tell what is installed here: lossless JPEG work, formats to write, and a fingerprint of the codecs.
 
         The fingerprint belongs into cache keys: another codec makes other bytes of the same request.
         """
         names = ("jpg", "jpg_2000", "libtiff", "webp", "avif", "zlib", "littlecms2")
         versions = {name: features.version(name) for name in names}
         codecs = f"Pillow {PIL.__version__} {versions}"
-        return {"lossless": self._library is not None, "codecs": codecs}, b""
+        formats = [str(item) for item in available_formats()]
+        return {"lossless": self._library is not None, "codecs": codecs, "formats": formats}, b""
 
     def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell a source's properties from its header."""

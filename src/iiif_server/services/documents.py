@@ -7,6 +7,7 @@ from typing import Any
 
 from iiif_server.iiif import v3
 from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.uri import Identifier
 from iiif_server.profiles.base import ImageInfo
 from iiif_server.services.infos import InfoService
@@ -29,11 +30,13 @@ class DocumentService:
         infos: what is known of the images.
         limits: the largest result that is made.
         min_size: the shortest side that ``sizes`` goes down to, in pixels.
+        formats: every format that is served.
     """
 
     infos: InfoService
     limits: Limits
     min_size: int
+    formats: frozenset[Format]
 
     async def info(self, identifier: Identifier, image_id: str) -> InfoDocument:
         """The document of an image, whose base URI is ``image_id``.
@@ -49,5 +52,6 @@ class DocumentService:
             min_size=self.min_size,
             rights=info.rights or profile.options.rights,
             has_color=info.has_color,
+            formats=self.formats,
         )
         return InfoDocument(info, profile.options.cache_for, content)

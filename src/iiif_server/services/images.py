@@ -9,10 +9,10 @@ from iiif_server.caches.derivative import Derivative
 from iiif_server.caches.keys import derivative_key
 from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.tiers import DerivativeCache
-from iiif_server.errors import SourceChanging, UnreadableSource
+from iiif_server.errors import InvalidRequest, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Task, TaskRunner
 from iiif_server.iiif.ladder import Limits
-from iiif_server.iiif.parameters import ImageParameters
+from iiif_server.iiif.parameters import Format, ImageParameters
 from iiif_server.iiif.resolve import Operation, canonical, resolve
 from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
@@ -60,11 +60,13 @@ class RenderRules:
     Attributes:
         limits: the largest result that is made.
         settings: quality and the like.
+        formats: every format that can be written here.
         renderer: a fingerprint of the installed codecs, part of every key.
     """
 
     limits: Limits
     settings: RenderSettings
+    formats: frozenset[Format]
     renderer: str
 
 
@@ -108,6 +110,10 @@ class ImageService:
         return made, Derivative.of(body)
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
+        if request.parameters.format not in self._rules.formats:
+            raise InvalidRequest(
+                f"The format {str(request.parameters.format)!r} is not served here; see info.json."
+            )
         operation = resolve(request.parameters, info.size, self._rules.limits)
         key = derivative_key(
             profile=request.identifier.profile,
