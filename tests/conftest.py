@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from tests.support.leaks import Resources, tasks_left_behind
 from tests.support.paths import SHARED_IMAGES
 from tests.support.server import ServerFactory, server_factory
+
+# Examples may take long on a busy machine; what matters is that they hold.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 MAY_BLOCK = [
     # Before the first request nobody waits for the loop.

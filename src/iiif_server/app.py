@@ -24,6 +24,7 @@ from iiif_server.execution.pool import WorkerPool
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format
+from iiif_server.iiif.versions import VERSIONS
 from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
 from iiif_server.profiles.base import Profile, ProfileContext
@@ -94,7 +95,7 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     app.on_response_prepare.append(add_common_headers)
     app[STATIC_FILES] = load_static_files()
     app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
-    add_routes(app)
+    add_routes(app, VERSIONS[config.default_api_version])
     return app
 
 

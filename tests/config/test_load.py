@@ -50,6 +50,7 @@ NEW_KEYS = {
     "image_worker_max_memory": 1536 * 1024**2,
     "memory_cache_size": 128 * 1024**2,
     "disk_cache_size": 10 * 1024**3,
+    "default_api_version": 3,
     "gallery": False,
     "log_level": "INFO",
 }

@@ -39,6 +39,9 @@ validator = pytest.importorskip(
 )
 
 VERSION = "3.0"
+VERSION_2 = "2.0"
+"""What the validator calls the versions of the API that begin with 2."""
+
 IMAGE = "67352ccc-d1b0-11e1-89ae-279075081939"
 IDENTIFIER = f"files:{IMAGE}"
 LEVEL = 2
@@ -92,6 +95,22 @@ def api(request: pytest.FixtureRequest, serving: ServerProcess) -> Any:
     random.seed(SEED)
     host = serving.url.removeprefix("http://")
     return validator.ImageAPI(IDENTIFIER, host, request.param, "http", "", VERSION, debug=False)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(validator.TestSuite(validator.ValidationInfo()).list_tests(VERSION_2))
+)
+def test_validator_for_version_2(serving: ServerProcess, name: str) -> None:
+    """One test of the validator for version 2 passes; all of its features are offered."""
+    random.seed(SEED)
+    host = serving.url.removeprefix("http://")
+    api = validator.ImageAPI(IDENTIFIER, host, "iiif/2", "http", "", VERSION_2, debug=False)
+    if name.removeprefix("format_") in {"jp2", "pdf", "webp"}:
+        MENDED[name](api)
+    else:
+        validator.TestSuite(validator.ValidationInfo()).run_test(name, api)
+        if api.exception:
+            raise api.exception
 
 
 def test_every_test_is_known() -> None:

@@ -1,6 +1,7 @@
 """Hypothesis strategies for the values of the specification."""
 
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from iiif_server.iiif.parameters import (
     SquareRegion,
     WidthSize,
 )
+from iiif_server.iiif.version import Description
 
 sides = st.one_of(st.integers(1, 70_000), st.integers(1, 600))
 images = st.builds(Dimensions, sides, sides)
@@ -60,3 +62,16 @@ limits = st.one_of(
     st.builds(Limits, max_width=lengths, max_height=st.none() | lengths),
     st.builds(Limits, max_width=lengths, max_height=lengths, max_area=st.integers(1, 200_000_000)),
 )
+
+
+def description(image_id, limits=None, **changes):
+    """An image of 6000 by 4000 pixels to be described."""
+    facts: dict[str, Any] = {
+        "image": Dimensions(6000, 4000),
+        "limits": limits or Limits(max_area=100_000_000),
+        "min_size": 200,
+        "rights": "http://creativecommons.org/licenses/by/4.0/",
+        "has_color": True,
+        "formats": (Format.JPG, Format.PNG),
+    }
+    return Description(image_id, **(facts | changes))

@@ -1,25 +1,15 @@
 """info.json of Image API 3.0, section 5."""
 
-from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.v3 import info_document
+from tests.iiif.strategies import description
 
-LEVEL_2 = (Format.JPG, Format.PNG)
+IMAGE_ID = "https://example.org/iiif/3/files:a.jpg"
 
 
-def document(
-    limits=None, has_color=True, rights="http://creativecommons.org/licenses/by/4.0/", formats=LEVEL_2
-):
-    return info_document(
-        "https://example.org/iiif/3/files:a.jpg",
-        Dimensions(6000, 4000),
-        limits=limits or Limits(max_area=100_000_000),
-        min_size=200,
-        rights=rights,
-        has_color=has_color,
-        formats=formats,
-    )
+def document(limits=None, **changes):
+    return info_document(description(IMAGE_ID, limits, **changes))
 
 
 def test_the_whole_document():

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.errors import ImageNotFound, InvalidRequest, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome
+from iiif_server.iiif import v2, v3
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, parse_image_parameters
 from iiif_server.iiif.uri import Identifier
@@ -19,7 +21,9 @@ from iiif_server.services.images import ImageRequest, ImageService, RenderRules
 from iiif_server.services.infos import InfoService
 from tests.services.test_infos import FakeProfile
 
-REQUEST = ImageRequest(Identifier("fake", "a.jpg"), parse_image_parameters("full", "5,", "0", "default.jpg"))
+REQUEST = ImageRequest(
+    Identifier("fake", "a.jpg"), parse_image_parameters("full", "5,", "0", "default.jpg"), v3.API
+)
 
 
 class LendingProfile(FakeProfile):
@@ -77,6 +81,16 @@ async def test_two_hundred_clients_one_rendering(parts):
     _, pool, service = parts
 
     assert set(await asyncio.gather(*(body(service) for _ in range(200)))) == {b"1"}
+    assert len(pool.tasks) == 1
+
+
+async def test_two_versions_share_the_work_but_not_the_canonical_form(parts):
+    _, pool, service = parts
+    third = await service.prepare(REQUEST)
+    second = await service.prepare(replace(REQUEST, api=v2.API))
+    answers = await asyncio.gather(service.derivative(third), service.derivative(second))
+
+    assert [made.canonical for made, _ in answers] == ["full/5,5/0/default.jpg", "full/5,/0/default.jpg"]
     assert len(pool.tasks) == 1
 
 
@@ -142,16 +156,15 @@ async def test_a_format_that_no_codec_here_writes_is_refused(parts):
     _, pool, service = parts
     parameters = parse_image_parameters("full", "5,", "0", "default.webp")
     with pytest.raises(InvalidRequest, match="webp"):
-        await service.prepare(ImageRequest(REQUEST.identifier, parameters))
+        await service.prepare(replace(REQUEST, parameters=parameters))
     assert pool.tasks == []
 
 
 async def test_hint_affinity_and_lane(parts):
     profile, pool, service = parts
     await body(service)
-    await body(
-        service, ImageRequest(REQUEST.identifier, parse_image_parameters("0,0,5,5", "max", "0", "gray.jpg"))
-    )
+    part = parse_image_parameters("0,0,5,5", "max", "0", "gray.jpg")
+    await body(service, replace(REQUEST, parameters=part))
 
     assert profile.hints == [(5, 5), None]
     assert pool.tasks[0].affinity == pool.tasks[1].affinity

@@ -65,6 +65,14 @@ def test_the_options_of_the_answers(configured):
     assert "https://images.example.org" in client.get("/").headers["Content-Security-Policy"]
 
 
+def test_version_2_at_the_root(configured):
+    client = configured("default_api_version: 2")
+
+    assert document(client)["@id"] == f"{client.server.url}/herbarium:photo.jpg"
+    assert client.get("/herbarium:photo.jpg/full/full/0/default.jpg").status == 200
+    assert client.get("/iiif/3/herbarium:photo.jpg/full/max/0/default.jpg").status == 200
+
+
 @pytest.mark.parametrize("extension", ["webp", "avif"])
 def test_qualities(configured, extension):
     path = f"/herbarium:photo.jpg/full/max/0/default.{extension}"

@@ -50,6 +50,23 @@ def test_the_same_bytes_under_every_equivalent_address(client):
     assert len({answer.headers["ETag"] for answer in answers}) == 1
 
 
+def test_version_2_has_its_own_sizes_and_canonical_form(client):
+    third = client.get("/iiif/3/photo.jpg/full/350,250/0/default.jpg")
+    second = client.get("/iiif/2/photo.jpg/full/350,250/0/default.jpg")
+    base = f"{client.server.url}/iiif/2/files:photo.jpg"
+
+    assert second.body == third.body
+    assert second.headers["ETag"] == third.headers["ETag"]
+    assert second.headers["Link"] == (
+        f'<{base}/full/350,/0/default.jpg>;rel="canonical", '
+        '<http://iiif.io/api/image/2/level2.json>;rel="profile"'
+    )
+    assert opened(client.get("/iiif/2/photo.jpg/full/full/0/default.jpg").body).size == (700, 500)
+    assert opened(client.get("/iiif/2/photo.jpg/full/1400,/0/default.jpg").body).size == (1400, 1000)
+    assert client.get("/iiif/2/photo.jpg/full/^max/0/default.jpg").status == 400
+    assert client.get("/iiif/3/photo.jpg/full/full/0/default.jpg").status == 400
+
+
 def test_a_current_copy_is_confirmed(client):
     first = client.get(PATH)
     etag, modified = first.headers["ETag"], first.headers["Last-Modified"]

@@ -7,6 +7,9 @@ import pytest
 LD_JSON = 'application/ld+json;profile="http://iiif.io/api/image/3/context.json"'
 
 
+V2_JSON_LD = 'application/ld+json;profile="http://iiif.io/api/image/2/context.json"'
+
+
 @pytest.mark.parametrize("prefix", ["", "/iiif/3"])
 def test_the_document(client, prefix):
     answer = client.get(f"{prefix}/photo.jpg/info.json")
@@ -38,6 +41,35 @@ def test_the_media_type_is_negotiated(client, accept, content_type):
     answer = client.get("/photo.jpg/info.json", **({"Accept": accept} if accept else {}))
 
     assert answer.headers["Content-Type"] == content_type
+
+
+def test_version_2_at_its_own_path(client):
+    answer = client.get("/iiif/2/photo.jpg/info.json")
+    document = json.loads(answer.body)
+
+    assert document["@id"] == f"{client.server.url}/iiif/2/files:photo.jpg"
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Link"] == (
+        '<http://iiif.io/api/image/2/level2.json>;rel="profile", '
+        '<http://iiif.io/api/image/2/context.json>;rel="http://www.w3.org/ns/json-ld#context";'
+        'type="application/ld+json"'
+    )
+    linked = client.get("/iiif/2/photo.jpg/info.json", Accept="application/ld+json")
+    assert linked.headers["Content-Type"] == "application/ld+json"
+    assert linked.body == answer.body
+    assert client.get("/iiif/2/photo.jpg").headers["Location"] == f"{document['@id']}/info.json"
+
+
+def test_a_client_of_version_2_gets_its_document_at_the_root(client):
+    answer = client.get("/photo.jpg/info.json", Accept=V2_JSON_LD)
+    document = json.loads(answer.body)
+
+    assert document["@id"] == f"{client.server.url}/iiif/2/files:photo.jpg"
+    assert answer.headers["Vary"] == "Accept"
+    both = client.get("/photo.jpg/info.json", Accept=f"{V2_JSON_LD}, {LD_JSON}")
+    assert json.loads(both.body)["type"] == "ImageService3"
+    explicit = client.get("/iiif/3/photo.jpg/info.json", Accept=V2_JSON_LD)
+    assert json.loads(explicit.body)["type"] == "ImageService3"
 
 
 def test_304_for_each_representation(client):

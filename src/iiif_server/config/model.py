@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import (
@@ -69,6 +69,10 @@ class Settings(BaseModel):
         default=None,
         description="The profile that an identifier without a profile name belongs to: with "
         "`default_profile: abc`, `/1` is `/abc:1`.",
+    )
+    default_api_version: Literal[2, 3] = Field(
+        default=3,
+        description="The version of the Image API at `/{identifier}/…`. Both have a path of their own.",
     )
     gallery: bool = Field(default=False, description="List images on the start page.")
     log_level: LogLevel = Field(

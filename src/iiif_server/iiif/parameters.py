@@ -8,6 +8,7 @@ reaches ``int()`` or ``Decimal()`` unchecked. ``str()`` of a value is its syntax
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -207,30 +208,6 @@ _SIZE = re.compile(
 _ROTATION = re.compile(rf"(!?)({_NUM})", re.ASCII)
 
 
-def parse_image_parameters(region: str, size: str, rotation: str, quality_format: str) -> ImageParameters:
-    """Parse the four path segments of an image request.
-
-    Args:
-        region: the percent-decoded region segment, and so on.
-        size: the size segment.
-        rotation: the rotation segment.
-        quality_format: the last segment, ``{quality}.{format}``.
-
-    Raises:
-        InvalidRequest: naming the first segment that does not follow the grammar.
-    """
-    quality, dot, extension = quality_format.rpartition(".")
-    if not dot:
-        raise _invalid("quality and format", quality_format, "want {quality}.{format}, e.g. default.jpg")
-    return ImageParameters(
-        parse_region(region),
-        parse_size(size),
-        parse_rotation(rotation),
-        parse_quality(quality),
-        parse_format(extension),
-    )
-
-
 def parse_region(text: str) -> Region:
     """Parse a region (section 4.1): ``full``, ``square``, ``x,y,w,h`` or ``pct:x,y,w,h``."""
     if text == "full":
@@ -288,6 +265,38 @@ def parse_format(text: str) -> Format:
         return Format(text)
     except ValueError:
         raise _invalid("format", text, f"want one of {', '.join(Format)}") from None
+
+
+def parse_image_parameters(
+    region: str,
+    size: str,
+    rotation: str,
+    quality_format: str,
+    *,
+    size_parser: Callable[[str], Size] = parse_size,
+) -> ImageParameters:
+    """Parse the four path segments of an image request.
+
+    Args:
+        region: the percent-decoded region segment, and so on.
+        size: the size segment.
+        rotation: the rotation segment.
+        quality_format: the last segment, ``{quality}.{format}``.
+        size_parser: reads the size as the version of the API has it.
+
+    Raises:
+        InvalidRequest: naming the first segment that does not follow the grammar.
+    """
+    quality, dot, extension = quality_format.rpartition(".")
+    if not dot:
+        raise _invalid("quality and format", quality_format, "want {quality}.{format}, e.g. default.jpg")
+    return ImageParameters(
+        parse_region(region),
+        size_parser(size),
+        parse_rotation(rotation),
+        parse_quality(quality),
+        parse_format(extension),
+    )
 
 
 def format_decimal(number: Decimal) -> str:

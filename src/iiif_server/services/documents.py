@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from iiif_server.iiif import v3
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.uri import Identifier
+from iiif_server.iiif.version import ApiVersion, Description
 from iiif_server.profiles.base import ImageInfo
 from iiif_server.services.infos import InfoService
 
@@ -38,20 +38,15 @@ class DocumentService:
     min_size: int
     formats: frozenset[Format]
 
-    async def info(self, identifier: Identifier, image_id: str) -> InfoDocument:
-        """The document of an image, whose base URI is ``image_id``.
+    async def info(self, identifier: Identifier, image_id: str, api: ApiVersion) -> InfoDocument:
+        """The document of an image, whose base URI is ``image_id``, as a version of the API has it.
 
         Raises:
             NotFound: there is no such profile or image.
         """
         profile, info = await self.infos.get(identifier)
-        content = v3.info_document(
-            image_id,
-            info.size,
-            limits=self.limits,
-            min_size=self.min_size,
-            rights=info.rights or profile.options.rights,
-            has_color=info.has_color,
-            formats=self.formats,
+        rights = info.rights or profile.options.rights
+        description = Description(
+            image_id, info.size, self.limits, self.min_size, rights, info.has_color, self.formats
         )
-        return InfoDocument(info, profile.options.cache_for, content)
+        return InfoDocument(info, profile.options.cache_for, api.document(description))

@@ -13,8 +13,9 @@ from iiif_server.errors import InvalidRequest, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Task, TaskRunner
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, ImageParameters
-from iiif_server.iiif.resolve import Operation, canonical, resolve
+from iiif_server.iiif.resolve import Operation, resolve
 from iiif_server.iiif.uri import Identifier
+from iiif_server.iiif.version import ApiVersion
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
 from iiif_server.services.infos import InfoService
@@ -27,10 +28,11 @@ _CHANGING_RETRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A request for a derivative, as it was parsed."""
+    """A request for a derivative, as it was parsed, and the version of the API that it was made by."""
 
     identifier: Identifier
     parameters: ImageParameters
+    api: ApiVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class ImageService:
         if (hit := await self._cache.get(prepared.key)) is not None:
             return prepared, hit
         made, body = await self._flights.run(prepared.key, lambda: self._make(prepared))
-        return made, Derivative.of(body)
+        if made.key != prepared.key:
+            prepared = self._resolve(prepared.request, prepared.profile, made.info)
+        return prepared, Derivative.of(body)
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         if request.parameters.format not in self._rules.formats:
@@ -123,8 +127,8 @@ class ImageService:
             settings=self._rules.settings,
             renderer=self._rules.renderer,
         )
-        canonical_parameters = canonical(operation, self._rules.limits)
-        return PreparedImage(request, profile, info, operation, canonical_parameters, key)
+        canonical = request.api.canonical(operation, self._rules.limits)
+        return PreparedImage(request, profile, info, operation, canonical, key)
 
     async def _make(self, prepared: PreparedImage) -> tuple[PreparedImage, bytes]:
         """Render, and keep the result only if the source is still the one that was asked about.

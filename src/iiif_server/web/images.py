@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from iiif_server.iiif import v3
 from iiif_server.iiif.uri import parse_identifier, parse_image_segments
+from iiif_server.iiif.version import ApiVersion
 from iiif_server.services.images import ImageRequest, PreparedImage
 from iiif_server.web.keys import SITE
 from iiif_server.web.responses import Validators, caching_headers, not_modified, send_derivative
 from iiif_server.web.urls import raw_segments
 
 
-async def get_image(request: web.Request) -> web.StreamResponse:
-    """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API 3.0 section 4).
+async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
+    """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API section 4).
 
     A request that the client's own copy answers, and a HEAD request, cause no image work.
     """
     site = request.app[SITE]
     segment, *parameters = raw_segments(request, 5)
     identifier = parse_identifier(segment, site.profiles.default)
-    image_request = ImageRequest(identifier, parse_image_segments(*parameters))
-    image_id = site.urls.image_id(request, identifier)
+    region, size, rotation, quality_format = parameters
+    parsed = parse_image_segments(region, size, rotation, quality_format, size_parser=api.parse_size)
+    image_request = ImageRequest(identifier, parsed, api)
+    image_id = site.urls.image_id(request, identifier, path)
     prepared = await site.images.prepare(image_request)
     if not_modified(request, _validators(prepared)):
         return web.Response(status=304, headers=_headers(image_id, prepared))
@@ -38,5 +40,6 @@ def _validators(prepared: PreparedImage) -> Validators:
 
 def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
     headers = caching_headers(_validators(prepared), prepared.profile.options.cache_for)
-    headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{v3.PROFILE}>;rel="profile"'
+    profile = prepared.request.api.profile
+    headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{profile}>;rel="profile"'
     return headers

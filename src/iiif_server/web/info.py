@@ -7,43 +7,62 @@ from hashlib import blake2b
 
 from aiohttp import hdrs, web
 
-from iiif_server.iiif import v3
 from iiif_server.iiif.uri import Identifier, parse_identifier
+from iiif_server.iiif.version import ApiVersion
+from iiif_server.iiif.versions import VERSIONS
 from iiif_server.web.keys import SITE
 from iiif_server.web.negotiation import prefers
 from iiif_server.web.responses import Validators, caching_headers, not_modified
-from iiif_server.web.urls import raw_segments
+from iiif_server.web.urls import API_PATH, raw_segments
+
+LD_JSON = "application/ld+json"
+CONTEXT_RELATION = "http://www.w3.org/ns/json-ld#context"
 
 
-async def get_info(request: web.Request) -> web.StreamResponse:
-    """``{id}/info.json`` (Image API 3.0 section 5), as JSON-LD unless the client rather wants plain JSON."""
+async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
+    """``{id}/info.json`` (Image API section 5), in the type that the client prefers.
+
+    At the root, a client that names the context of another version in its Accept header gets that version's
+    document, whose ``id`` lies under that version's path.
+    """
     site = request.app[SITE]
+    accept = request.headers.get(hdrs.ACCEPT, "")
+    if not path and (other := _version_asked_for(accept, api)) is not api:
+        api, path = other, API_PATH.format(number=other.number)
     segment, _ = raw_segments(request, 2)
     identifier = _identifier(request, segment)
-    document = await site.documents.info(identifier, site.urls.image_id(request, identifier))
+    document = await site.documents.info(identifier, site.urls.image_id(request, identifier, path), api)
     body = json.dumps(document.content, ensure_ascii=False, separators=(",", ":")).encode()
-    accept = request.headers.get(hdrs.ACCEPT)
-    plain = prefers(accept, "application/json", over="application/ld+json")
-    content_type = "application/json" if plain else v3.MEDIA_TYPE
+    content_type = api.media_type(
+        prefers(accept, LD_JSON, over="application/json"), prefers(accept, "application/json", over=LD_JSON)
+    )
     etag = blake2b(content_type.encode() + body, digest_size=20).hexdigest()
     validators = Validators(etag, document.info.modified)
-    headers = caching_headers(validators, document.cache_for)
-    headers[hdrs.VARY] = "Accept"
-    headers[hdrs.LINK] = f'<{v3.PROFILE}>;rel="profile"'
+    headers = caching_headers(validators, document.cache_for) | {hdrs.VARY: "Accept"}
+    headers[hdrs.LINK] = f'<{api.profile}>;rel="profile"'
+    if content_type == "application/json":
+        # Plain JSON says by this what its keys mean (JSON-LD 1.1 section 6.1).
+        headers[hdrs.LINK] += f', <{api.context}>;rel="{CONTEXT_RELATION}";type="{LD_JSON}"'
     if not_modified(request, validators):
         return web.Response(status=304, headers=headers)
-    headers[hdrs.CONTENT_TYPE] = content_type
-    return web.Response(body=body, headers=headers)
+    return web.Response(body=body, headers=headers | {hdrs.CONTENT_TYPE: content_type})
 
 
-async def redirect_to_info(request: web.Request) -> web.StreamResponse:
-    """``{id}``: 303 to the image's info.json (Image API 3.0 section 2)."""
+async def redirect_to_info(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
+    """``{id}``: 303 to the image's info.json (Image API section 2)."""
+    del api
     (segment,) = raw_segments(request, 1)
     identifier = _identifier(request, segment)
     site = request.app[SITE]
     await site.documents.infos.get(identifier)
-    location = f"{site.urls.image_id(request, identifier)}/info.json"
+    location = f"{site.urls.image_id(request, identifier, path)}/info.json"
     return web.Response(status=303, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-cache"})
+
+
+def _version_asked_for(accept: str, default: ApiVersion) -> ApiVersion:
+    """The version whose context the Accept header names, unless it names the default's as well."""
+    named = [api for api in VERSIONS.values() if api.context in accept]
+    return named[0] if named and default not in named else default
 
 
 def _identifier(request: web.Request, segment: str) -> Identifier:

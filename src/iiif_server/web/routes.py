@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+
 from aiohttp import web
 
+from iiif_server.iiif.version import ApiVersion
+from iiif_server.iiif.versions import VERSIONS
 from iiif_server.web import images, info, start
-from iiif_server.web.urls import IIIF3
+from iiif_server.web.urls import API_PATH
 
 # Segments are matched here and read raw by the handlers: a percent-encoded slash stays within its segment.
 _IDENTIFIER = "/{identifier:[^/]+}"
 _PARAMETERS = "/{region:[^/]+}/{size:[^/]+}/{rotation:[^/]+}/{quality_format:[^/]+}"
 
 
-def add_routes(app: web.Application) -> None:
+def add_routes(app: web.Application, default_api: ApiVersion) -> None:
     """Register every address that this server answers."""
     router = app.router
     router.add_get("/", start.get_start_page)
     router.add_get("/static/{file:.+}", start.get_static)
-    for prefix in ("", IIIF3):
-        router.add_get(f"{prefix}{_IDENTIFIER}{_PARAMETERS}", images.get_image)
-        router.add_get(f"{prefix}{_IDENTIFIER}/info.json", info.get_info)
-        router.add_get(f"{prefix}{_IDENTIFIER}", info.redirect_to_info)
+    _add_image_api(router, default_api, "")
+    for number, api in VERSIONS.items():
+        _add_image_api(router, api, API_PATH.format(number=number))
+
+
+def _add_image_api(router: web.UrlDispatcher, api: ApiVersion, path: str) -> None:
+    for address, handler in (
+        (_IDENTIFIER + _PARAMETERS, images.get_image),
+        (_IDENTIFIER + "/info.json", info.get_info),
+        (_IDENTIFIER, info.redirect_to_info),
+    ):
+        router.add_get(path + address, functools.partial(handler, api=api, path=path))

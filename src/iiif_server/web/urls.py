@@ -14,8 +14,8 @@ from iiif_server.iiif.uri import Identifier
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?", re.ASCII)
 
-IIIF3 = "/iiif/3"
-"""The path under which the Image API 3.0 is served, beside the root."""
+API_PATH = "/iiif/{number}"
+"""The path of one version of the Image API; the default one is served at the root as well."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -50,10 +50,9 @@ class PublicUrls:
             raise InvalidRequest("The Host header is not valid.")
         return f"{scheme}://{host}{prefix}"
 
-    def image_id(self, request: web.Request, identifier: Identifier) -> str:
-        """The base URI of an image, under the API path by which it was asked for."""
-        api = IIIF3 if request.rel_url.raw_path.startswith(IIIF3 + "/") else ""
-        return f"{self.base(request)}{api}/{identifier}"
+    def image_id(self, request: web.Request, identifier: Identifier, path: str) -> str:
+        """The base URI of an image under an API path, which is empty at the root."""
+        return f"{self.base(request)}{path}/{identifier}"
 
     def _from_trusted_proxy(self, request: web.Request) -> bool:
         if not self.trusted_proxies or not request.remote:
