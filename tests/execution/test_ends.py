@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 import pytest
-import uvloop
 
 from iiif_server.errors import ServerBusy, TaskTimeout
 from iiif_server.execution.pool import PoolSettings, WorkerPool, WorkerStartFailed
@@ -116,12 +116,14 @@ def test_workers_do_not_outlive_the_server(number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def uvloop_has_run() -> None:
+def uvloop() -> Any:
     """The library keeps a pipe for signals from its first loop on; that is not a leak of ours."""
-    uvloop.run(asyncio.sleep(0))
+    module = pytest.importorskip("uvloop", reason="the extra uvloop is not installed")
+    module.run(asyncio.sleep(0))
+    return module
 
 
-def test_it_works_under_uvloop(uvloop_has_run: None) -> None:
+def test_it_works_under_uvloop(uvloop: Any) -> None:
     async def main() -> None:
         pool = WorkerPool(SETTINGS)
         await pool.start()

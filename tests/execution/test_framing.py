@@ -1,5 +1,6 @@
 """Frames arrive whole, however they were cut on the way."""
 
+import gc
 import socket
 import threading
 
@@ -38,6 +39,17 @@ def test_a_body_is_bytes_that_nothing_can_change_later() -> None:
         feed(decoder, encode_head(b"{}", 300_000) + fill * 300_000, [1000])
     assert [type(body) for body in found] == [bytes, bytes]
     assert found == [b"a" * 300_000, b"b" * 300_000]
+
+
+def test_a_frame_that_never_ends_is_dropped_without_a_complaint() -> None:
+    """Wherever it breaks off, and when only the garbage collector finds it."""
+    for received in (1, 20, 200_000):
+        decoder = FrameDecoder(lambda *_: None, max_body=10**6)
+        decoder.itself = decoder  # type: ignore[attr-defined]
+        feed(decoder, (encode_head(b"{}", 300_000) + b"a" * 299_000)[:received], [1000])
+        decoder.get_buffer()
+        del decoder
+        assert gc.collect() > 0
 
 
 @pytest.mark.parametrize(("header", "body"), [(5 * 1024**2, 0), (10, 1001)])

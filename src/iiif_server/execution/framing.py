@@ -44,7 +44,6 @@ class _Field:
         # BytesIO hands out a writable view of the very bytes object that getvalue() returns later: 30 MB are
         # received without the copy that bytes(bytearray) would cost, 27 ms of a standing event loop.
         self._store = BytesIO(bytes(size))
-        self._view = self._store.getbuffer()
         self.size = size
         self.filled = 0
 
@@ -58,17 +57,18 @@ class _Field:
         A view that the event loop still holds makes finish() copy, and uvloop holds it while it tells that
         something has come. So the last byte comes another way, when the loop has let go.
         """
-        return self._view[self.filled : self.size - 1]
+        return self._store.getbuffer()[self.filled : self.size - 1]
 
     def fill(self, data: memoryview) -> int:
         """Take what fits from the front of ``data``; returns how much."""
         count = min(len(data), self.missing)
-        self._view[self.filled : self.filled + count] = data[:count]
+        # No view is kept: a half-filled field is then dropped with its worker without a complaint.
+        with self._store.getbuffer() as view:
+            view[self.filled : self.filled + count] = data[:count]
         self.filled += count
         return count
 
     def finish(self) -> bytes:
-        self._view.release()
         return self._store.getvalue()
 
 
@@ -92,7 +92,7 @@ class FrameDecoder:
         self._max_body = max_body
         self._max_header = max_header
         self._scratch = memoryview(bytearray(_SCRATCH_SIZE))
-        self._window: memoryview | None = None
+        self._in_window = False
         self._field = _Field(PREFIX.size)
         self._done: list[bytes] = []
         self._body_size = 0
@@ -101,8 +101,8 @@ class FrameDecoder:
         """Where the next bytes are to be written."""
         if self._field.missing < _SCRATCH_SIZE:
             return self._scratch
-        self._window = self._field.window()
-        return self._window
+        self._in_window = True
+        return self._field.window()
 
     def received(self, count: int) -> None:
         """Take in ``count`` bytes written to the buffer.
@@ -110,8 +110,8 @@ class FrameDecoder:
         Raises:
             FrameError: the frame announced is too large; the stream is of no further use.
         """
-        if self._window is not None:
-            self._window = None
+        if self._in_window:
+            self._in_window = False
             self._field.filled += count
             return
         data = self._scratch[:count]
