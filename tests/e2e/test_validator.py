@@ -112,6 +112,8 @@ def test_validator_for_version_2(serving: ServerProcess, name: str) -> None:
         if api.exception:
             raise api.exception
 
+    assert api.urls or api.tests or name == "baseurl_redirect", "the validator asked for nothing"
+
 
 def test_every_test_is_known() -> None:
     """The table names exactly the tests above level 2, so that none is left out by accident."""

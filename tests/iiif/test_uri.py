@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiif_server.errors import InvalidRequest
-from iiif_server.iiif.parameters import MaxSize
-from iiif_server.iiif.uri import Identifier, decode_segment, parse_identifier, parse_image_segments
+from iiif_server.iiif.uri import Identifier, decode_segment, parse_identifier
 
 
 @pytest.mark.parametrize(
@@ -66,8 +65,13 @@ def test_any_segment_decodes_or_is_a_400(segment):
         assert error.status == 400
 
 
-def test_parameters_are_percent_decoded():
-    parameters = parse_image_segments("pct%3A0,0,50%2C50", "%5Emax", "%2190", "default.jpg")
+def test_segments_are_percent_decoded_once():
+    segments = ["pct%3A0,0,50%2C50", "%5Emax", "%2190", "a%252F", "plain"]
 
-    assert parameters.size == MaxSize(upscale=True)
-    assert parameters.rotation.mirror
+    assert [decode_segment(segment) for segment in segments] == [
+        "pct:0,0,50,50",
+        "^max",
+        "!90",
+        "a%2F",
+        "plain",
+    ]

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from iiif_server.errors import InvalidRequest
-from iiif_server.iiif.parameters import ImageParameters, Size, parse_image_parameters, parse_size
 
 MAX_IDENTIFIER_LENGTH = 1024
 """In characters, after decoding."""
@@ -49,28 +47,6 @@ def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
     if not colon:
         return Identifier(default_profile or "", text)
     return Identifier(profile, name)
-
-
-def parse_image_segments(
-    region: str,
-    size: str,
-    rotation: str,
-    quality_format: str,
-    *,
-    size_parser: Callable[[str], Size] = parse_size,
-) -> ImageParameters:
-    """Read the parameters from the last four raw segments of an image request.
-
-    Raises:
-        InvalidRequest: naming the first one that does not follow the grammar.
-    """
-    return parse_image_parameters(
-        decode_segment(region),
-        decode_segment(size),
-        decode_segment(rotation),
-        decode_segment(quality_format),
-        size_parser=size_parser,
-    )
 
 
 def decode_segment(segment: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from iiif_server.iiif.uri import parse_identifier, parse_image_segments
+from iiif_server.iiif.parameters import parse_image_parameters
+from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.services.images import ImageRequest, PreparedImage
 from iiif_server.web.keys import SITE
@@ -20,8 +21,7 @@ async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.Str
     site = request.app[SITE]
     segment, *parameters = raw_segments(request, 5)
     identifier = parse_identifier(segment, site.profiles.default)
-    region, size, rotation, quality_format = parameters
-    parsed = parse_image_segments(region, size, rotation, quality_format, size_parser=api.parse_size)
+    parsed = parse_image_parameters(*map(decode_segment, parameters), size_parser=api.parse_size)
     image_request = ImageRequest(identifier, parsed, api)
     image_id = site.urls.image_id(request, identifier, path)
     prepared = await site.images.prepare(image_request)
