@@ -122,6 +122,7 @@ class ImageService:
         key = derivative_key(
             profile=request.identifier.profile,
             name=request.identifier.name,
+            page=request.identifier.page,
             version=info.version,
             operation=operation,
             settings=self._rules.settings,
@@ -163,7 +164,8 @@ class ImageService:
         operation, info = prepared.operation, prepared.info
         hint = operation.size if operation.is_full_region else None
         async with prepared.profile.use_source(info, hint) as path:
-            task = RenderTask(SourceFile(str(path), info.version), operation, self._rules.settings)
+            source = SourceFile(str(path), info.version, prepared.request.identifier.page)
+            task = RenderTask(source, operation, self._rules.settings)
             outcome = await self._pool.run(
                 Task(
                     "render",
