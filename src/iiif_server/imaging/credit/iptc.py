@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import error, unpack_from
 
-from iiif_server.imaging.credit.model import Credit, decoded
+from iiif_server.imaging.credit.model import MAX_NAMES, Credit, decoded
 from iiif_server.imaging.jpeg import PHOTOSHOP_SIGNATURE
 
 IPTC_RESOURCE = 0x0404
@@ -15,6 +15,7 @@ _WANTED = frozenset({_CHARACTER_SET, _BYLINE, _CREDIT, _SOURCE, _COPYRIGHT})
 # RELIABILITY: files have some 30 resources and data sets; keywords may be hundreds.
 _MAX_RESOURCES = 1000
 _MAX_DATASETS = 5000
+_MAX_VALUES = 4 * MAX_NAMES
 _MAX_BYTES = 1 << 16
 
 
@@ -72,10 +73,12 @@ def _datasets(data: bytes) -> dict[tuple[int, int], list[bytes]]:
                 break
             if length & 0x8000:  # an extended data set: the length of the length
                 digits = length & 0x7FFF
-                length = int.from_bytes(data[at : at + min(digits, 8)])
+                length = int.from_bytes(data[at : at + min(digits, 4)])
                 at += digits
             if (record, number) in _WANTED:
-                found.setdefault((record, number), []).append(data[at : at + min(length, _MAX_BYTES)])
+                values = found.setdefault((record, number), [])
+                if len(values) < _MAX_VALUES:
+                    values.append(data[at : at + min(length, _MAX_BYTES)])
             at += length
     except error:
         pass  # the end, or cut short

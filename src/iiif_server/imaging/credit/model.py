@@ -75,7 +75,7 @@ def decoded(data: bytes) -> str:
 
 
 def _clipped(text: str) -> str:
-    text = plain(text)
+    text = plain(text[: 8 * MAX_TEXT])
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip(" ") + "…"
 
 

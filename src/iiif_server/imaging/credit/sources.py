@@ -20,13 +20,13 @@ rights), and PNG's old ``Raw profile`` texts.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable, Iterator
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from PIL import Image
 
-from iiif_server.imaging.credit.exif import ARTIST, COPYRIGHT, read_exif, tags_block
+from iiif_server.imaging.credit import tiff
+from iiif_server.imaging.credit.exif import read_exif, read_texts
 from iiif_server.imaging.credit.iptc import IPTC_RESOURCE, read_iptc
 from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.credit.xmp import MAX_BYTES, read_xmp
@@ -34,7 +34,7 @@ from iiif_server.imaging.credit.xmp import MAX_BYTES, read_xmp
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF_UUID = b"JpgTiffExif->JP2"
 _IPTC_UUID = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
-_XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 700, 33723, 34377
+_TAGS = frozenset({tiff.ARTIST, tiff.COPYRIGHT, tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP})
 _MAX_BOXES = 1000
 
 
@@ -72,59 +72,44 @@ def credit_of(image: Image.Image) -> Credit:
         MemoryError: there was none left; nothing else.
     """
     try:
-        blocks = blocks_of(image)
+        file = getattr(image, "fp", None)
+        if image.format == "TIFF":
+            return credit_of_tiff(file) if file else Credit()
+        if image.format == "JPEG2000":
+            return read_credit(*jp2_blocks(file)) if file else Credit()
+        resources = image.info.get("photoshop")
+        iptc = resources.get(IPTC_RESOURCE) if isinstance(resources, dict) else None
+        return read_credit(image.info.get("exif"), image.info.get("xmp"), iptc)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - tags and boxes that are damaged raise anything, and count as absent
+    except Exception:  # noqa: BLE001 - files that fail, blocks of other types: they count as absent
         return Credit()
-    return read_credit(*blocks)
 
 
-def blocks_of(image: Image.Image) -> Blocks:
-    """The metadata blocks of an image that Pillow opened.
+def credit_of_tiff(file: IO[bytes]) -> Credit:
+    """What the first directory of a TIFF file says; the file stands afterwards where it stood.
 
     Raises:
-        Exception: anything, over damaged ones; :func:`credit_of` does not.
+        OSError: the file can't be read.
     """
-    if image.format == "TIFF":
-        return _tiff_blocks(getattr(image, "tag_v2", {}))
-    file = getattr(image, "fp", None)
-    if image.format == "JPEG2000" and file is not None:
-        return _jp2_blocks(file)
-    resources = image.info.get("photoshop")
-    iptc = resources.get(IPTC_RESOURCE) if isinstance(resources, dict) else None
-    return Blocks(_bytes(image.info.get("exif")), _bytes(image.info.get("xmp")), _bytes(iptc))
-
-
-def _guarded(read: Callable[[bytes], Credit], block: bytes | None) -> Credit:
+    before = file.tell()
     try:
-        return read(block) if block else Credit()
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - metadata is never fatal, even where a reader has a fault
-        return Credit()
+        tags = tiff.first_directory(file, _TAGS, MAX_BYTES)
+    finally:
+        file.seek(before)
+    iptc = _in_order(tags.get(tiff.IPTC, b"")) or tags.get(tiff.PHOTOSHOP)
+    texts = read_texts(tags.get(tiff.ARTIST, b""), tags.get(tiff.COPYRIGHT, b""))
+    return read_credit(None, tags.get(tiff.XMP), iptc).or_else(texts)
 
 
-def _tiff_blocks(tags: Any) -> Blocks:
-    artist, notice = (_bytes(tags.get(tag)) or b"" for tag in (ARTIST, COPYRIGHT))
-    iptc = _bytes(tags.get(_IPTC_TAG)) or _bytes(tags.get(_PHOTOSHOP_TAG))
-    return Blocks(tags_block(artist, notice), _bytes(tags.get(_XMP_TAG)), iptc)
+def jp2_blocks(file: IO[bytes]) -> Blocks:
+    """The first ``uuid`` boxes of each kind in a JP2 file (ISO/IEC 15444-1, annex I), of 1 MiB at most.
 
+    The file stands afterwards where it stood.
 
-def _bytes(value: object) -> bytes | None:
-    """A block as Pillow hands it over: bytes, text that it took for Latin-1, or IPTC in 32-bit words."""
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, tuple) and all(isinstance(word, int) for word in value):
-        big = struct.pack(f">{len(value)}L", *value)
-        return big if big.startswith(b"\x1c") else struct.pack(f"<{len(value)}L", *value)
-    if isinstance(value, str):
-        return value.encode("latin-1", "replace")
-    return value if isinstance(value, bytes) else None
-
-
-def _jp2_blocks(file: IO[bytes]) -> Blocks:
-    """The payloads of the first ``uuid`` boxes of each kind (ISO/IEC 15444-1, annex I.7.2)."""
+    Raises:
+        OSError: the file can't be read.
+    """
     found: dict[bytes, bytes] = {}
     before = file.tell()
     try:
@@ -138,11 +123,27 @@ def _jp2_blocks(file: IO[bytes]) -> Blocks:
     return Blocks(found.get(_EXIF_UUID), found.get(XMP_UUID), found.get(_IPTC_UUID))
 
 
+def _guarded(read: Callable[[bytes], Credit], block: bytes | None) -> Credit:
+    try:
+        return read(block) if block else Credit()
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - metadata is never fatal, even where a reader has a fault
+        return Credit()
+
+
+def _in_order(iptc: bytes) -> bytes:
+    """IPTC data that was stored in 32-bit words of the other byte order, set right."""
+    if iptc[:1] != b"\x1c" and iptc[3:4] == b"\x1c":
+        return b"".join(iptc[at : at + 4][::-1] for at in range(0, len(iptc), 4))
+    return iptc
+
+
 def _uuid_boxes(file: IO[bytes]) -> Iterator[tuple[int, int]]:
     """Where the contents of each ``uuid`` box of the file start, and how long they are."""
     at, end = 0, file.seek(0, os.SEEK_END)
     for _ in range(_MAX_BOXES):
-        file.seek(at)
+        file.seek(min(at, end))
         header = file.read(16)
         if len(header) < 8:
             return

@@ -24,13 +24,13 @@ from typing import Any
 from PIL import PdfParser, PngImagePlugin
 
 from iiif_server.iiif.parameters import Format
-from iiif_server.imaging.credit.exif import ARTIST, COPYRIGHT, exif_block, exif_texts
+from iiif_server.imaging.credit import tiff
+from iiif_server.imaging.credit.exif import exif_block, exif_texts
 from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.credit.packet import xmp_packet
 from iiif_server.imaging.credit.sources import XMP_UUID
 from iiif_server.imaging.jpeg import XMP_SIGNATURE
 
-_XMP_TAG = 700
 _MAX_SEGMENT = 65_533
 """Bytes of a JPEG segment (ITU-T T.81, B.1.1.4), without its length."""
 
@@ -50,7 +50,7 @@ def credit_options(credit: Credit, target: Format) -> dict[str, Any]:
         return _given(exif=exif, pnginfo=info)
     if target is Format.TIF:
         artist, notice = exif_texts(credit)
-        tags = {ARTIST: artist, COPYRIGHT: notice, _XMP_TAG: xmp}
+        tags = {tiff.ARTIST: artist, tiff.COPYRIGHT: notice, tiff.XMP: xmp}
         return {"tiffinfo": {tag: content for tag, content in tags.items() if content}}
     if target is Format.PDF:
         return _given(author="; ".join(credit.creators))
@@ -91,6 +91,8 @@ def with_credit_gif(data: bytes, credit: Credit) -> bytes:
 
 def with_credit_jp2(data: bytes, credit: Credit) -> bytes:
     """A finished JP2 file with XMP as a ``uuid`` box before its codestream (XMP Specification Part 3)."""
+    if data[4:8] != b"jP  ":
+        return data
     at = 0
     while data[at + 4 : at + 8] != b"jp2c":
         size = int.from_bytes(data[at : at + 4])

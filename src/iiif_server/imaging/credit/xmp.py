@@ -26,7 +26,7 @@ _MAX_DEPTH = 100
 _MAX_VALUES = 4 * MAX_NAMES
 # After a handler has raised, expat goes on to the end of what it was given; so it is given little at a time.
 _CHUNK = 1 << 16
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]+")
 
 _LICENSOR = f"{PLUS} Licensor"
 _OWNER = f"{PLUS} CopyrightOwner"
@@ -76,8 +76,8 @@ class _Values:
     """Collects the values of properties while the packet goes by.
 
     A property is known by its path: the names below ``rdf:RDF`` that are not RDF's own. So arrays,
-    alternatives and structures are read in each form that ISO 16684-1, section 7, allows, and a property of the
-    same name deeper down, such as an ingredient's, is another one.
+    alternatives and structures are read in each form that ISO 16684-1, section 7, allows, and a property of
+    the same name deeper down, such as an ingredient's, is another one.
     """
 
     def __init__(self) -> None:
