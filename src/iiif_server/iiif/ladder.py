@@ -7,6 +7,7 @@ requests both read this module, which is why what is advertised is served exactl
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -99,16 +100,27 @@ def advertised_sizes(image: Dimensions, limits: Limits, min_side: int) -> tuple[
 
 
 def region_levels(region: Rectangle, image: Dimensions) -> list[Dimensions]:
-    """The sizes at which a region is a level of the whole image or a tile of the grid; often none.
+    """The sizes at which a region is, pixel for pixel, a part of a level of the image, largest first.
 
-    A viewer that asks for ``w,`` or ``,h`` means one of these, with the other side rounded up as well. A
-    region at the right or bottom edge can be the last tile of several levels.
+    A viewer that asks for ``w,`` or ``,h`` means one of these, whatever its tile size is, with the other side
+    rounded up as well. A region at the right or bottom edge can be the last tile of several levels.
     """
-    if region == (0, 0, *image):
-        factors = [2**k for k in range(max(image).bit_length() + 1)]
-    else:
-        factors = [factor for factor in scale_factors(image, TILE) if is_tile(region, image, factor)]
+    factors = itertools.takewhile(
+        lambda factor: on_grid(region, image, factor), (2**k for k in range(max(image).bit_length() + 1))
+    )
     return [level_size(region.size, factor) for factor in factors]
+
+
+def on_grid(region: Rectangle, image: Dimensions, factor: int) -> bool:
+    """Tell whether a region's edges lie between pixels of the level at this factor, or at the image's end."""
+    x, y, width, height = region
+    right, bottom = x + width, y + height
+    return (
+        x % factor == 0
+        and y % factor == 0
+        and (right % factor == 0 or right == image.width)
+        and (bottom % factor == 0 or bottom == image.height)
+    )
 
 
 def is_tile(region: Rectangle, image: Dimensions, factor: int) -> bool:

@@ -11,7 +11,7 @@ from math import ceil, floor
 
 from iiif_server.errors import SourceChanging
 from iiif_server.iiif.geometry import Dimensions, Rectangle
-from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size
+from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size, on_grid
 from iiif_server.iiif.parameters import Format, Quality
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.header import Header
@@ -209,12 +209,6 @@ def _suffices(operation: Operation, factor: int) -> bool:
 
 def _on_grid(operation: Operation, factor: int) -> bool:
     """Tell whether the result is, pixel for pixel, a rectangle of the level at this factor."""
-    x, y, width, height = operation.region
-    right, bottom = x + width, y + height
-    return (
-        x % factor == 0
-        and y % factor == 0
-        and (right % factor == 0 or right == operation.image.width)
-        and (bottom % factor == 0 or bottom == operation.image.height)
-        and operation.size == level_size(operation.region.size, factor)
+    return operation.size == level_size(operation.region.size, factor) and on_grid(
+        operation.region, operation.image, factor
     )
