@@ -187,6 +187,7 @@ def test_every_advertised_tile_is_served_exactly(image, limits, data):
     grid = tile_grid(image, limits)
     if grid is None:
         return
+    assert limits.allow(Dimensions(grid.width, grid.height))
     factor = data.draw(st.sampled_from(grid.scale_factors))
     column = data.draw(st.integers(0, (image.width - 1) // (grid.width * factor)))
     row = data.draw(st.integers(0, (image.height - 1) // (grid.height * factor)))

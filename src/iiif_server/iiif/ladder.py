@@ -73,10 +73,15 @@ def scale_factors(image: Dimensions, tile: Dimensions) -> tuple[int, ...]:
 
 
 def tile_grid(image: Dimensions, limits: Limits) -> TileGrid | None:
-    """The tiles to advertise, or ``None`` where the limits allow no tile of this size (section 5.2)."""
-    if not limits.allow(Dimensions(min(TILE.width, image.width), min(TILE.height, image.height))):
+    """The tiles to advertise, or ``None`` where the limits allow no tile of this size (section 5.2).
+
+    An image that is narrower or lower than a tile has the same grid if the tile's size is stated as its own,
+    which is what the limits may demand.
+    """
+    clipped = Dimensions(min(TILE.width, image.width), min(TILE.height, image.height))
+    if not limits.allow(clipped):
         return None
-    return TileGrid(*TILE, scale_factors(image, TILE))
+    return TileGrid(*(TILE if limits.allow(TILE) else clipped), scale_factors(image, TILE))
 
 
 def full_scale_tiles(image: Dimensions) -> Iterator[Rectangle]:
