@@ -21,6 +21,8 @@ from iiif_server.imaging.tasks import RenderSettings
 _SHRINKS = (2, 4, 8, 16, 32)
 _GAP = 2
 """Averaging stops at this many times the wanted size: the final resampling decides the quality."""
+_MANY = 32
+"""In a level of so many pixels a side, one that should count less is not noticed."""
 FILTER_LOBES = 3
 """How far the resampling filter, Lanczos, reaches: in pixels of the result, or of the source if enlarging."""
 
@@ -101,7 +103,7 @@ def plan_render(header: Header, operation: Operation) -> Render:
     reduction = max(factor for factor in header.reductions if factor == 1 or _suffices(operation, factor))
     shrink = 1
     for factor in _SHRINKS:
-        if _suffices(operation, reduction * factor * _GAP):
+        if _suffices(operation, reduction * factor * _GAP) and _is_even(operation, reduction * factor):
             shrink = factor
     box, part = _box(operation, reduction * shrink, header.turn, reduction), None
     if header.parts:
@@ -205,6 +207,11 @@ def _suffices(operation: Operation, factor: int) -> bool:
             return True
         coarser *= 2
     return False
+
+
+def _is_even(operation: Operation, factor: int) -> bool:
+    """Tell whether it hardly matters that the last pixel of the level at this factor is made of fewer."""
+    return all(side % factor == 0 or side >= factor * _MANY for side in operation.region.size)
 
 
 def _on_grid(operation: Operation, factor: int) -> bool:
