@@ -29,6 +29,7 @@ OPERATION = Operation(
 INPUTS: dict[str, Any] = {
     "profile": "mss",
     "name": "image",
+    "page": 1,
     "version": "1",
     "operation": OPERATION,
     "settings": RenderSettings(),
@@ -57,6 +58,7 @@ inputs = st.fixed_dictionaries(
     {
         "profile": texts,
         "name": texts,
+        "page": st.integers(1, 3),
         "version": texts,
         "operation": operations,
         "settings": st.builds(RenderSettings, jpeg_quality=st.integers(1, 3), lossless=st.booleans()),
@@ -137,6 +139,10 @@ def test_every_render_setting_is_in_the_key(field: str) -> None:
 @pytest.mark.parametrize("part", ["profile", "name", "version", "renderer"])
 def test_every_text_is_in_the_key(part: str) -> None:
     assert derivative_key(**{**INPUTS, part: "other"}) != derivative_key(**INPUTS)
+
+
+def test_the_page_is_in_the_key() -> None:
+    assert derivative_key(**{**INPUTS, "page": 2}) != derivative_key(**INPUTS)
 
 
 def test_the_render_version_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,7 +313,7 @@ PROFILES = [
 ]
 
 
-PLACEHOLDERS = "{id}, {identifier}, {name}, {profile}, {base_url}"
+PLACEHOLDERS = "{id}, {identifier}, {name}, {page}, {profile}, {base_url}"
 
 OPTIONS = [
     ("jpeg_quality: 0", "4: profiles.a.jpeg_quality: want at least 1, got 0"),

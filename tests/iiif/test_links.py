@@ -19,8 +19,8 @@ from iiif_server.iiif.links import (
 from iiif_server.iiif.uri import Identifier
 
 VALUES = placeholder_values(
-    Identifier("files", "a b/c.jpg"),
-    "https://example.org/iiif/3/files:a%20b%2Fc.jpg",
+    Identifier("files", "a b/c.jpg", 2),
+    "https://example.org/iiif/3/files:a%20b%2Fc.jpg;page=2",
     "https://example.org",
 )
 HOSTILE = [
@@ -49,9 +49,10 @@ def test_every_placeholder_has_a_value():
     template = {name: f"<{{{name}}}>" for name in PLACEHOLDERS}
 
     assert filled(template) == {
-        "id": "<https://example.org/iiif/3/files:a%20b%2Fc.jpg>",
-        "identifier": "<files:a%20b%2Fc.jpg>",
+        "id": "<https://example.org/iiif/3/files:a%20b%2Fc.jpg;page=2>",
+        "identifier": "<files:a%20b%2Fc.jpg;page=2>",
         "name": "<a%20b%2Fc.jpg>",
+        "page": "<2>",
         "profile": "<files>",
         "base_url": "<https://example.org>",
     }
@@ -101,7 +102,9 @@ def test_doubled_braces_are_braces(text, value):
     "text", ["{nmae}", "{}", "{ name }", "{name.upper}", "{name!r}", "{0}", "{{{nmae}}}"]
 )
 def test_unknown_placeholders_are_refused_with_those_that_are_known(text):
-    with pytest.raises(ValueError, match=r"\{id\}, \{identifier\}, \{name\}, \{profile\}, \{base_url\}"):
+    with pytest.raises(
+        ValueError, match=r"\{id\}, \{identifier\}, \{name\}, \{page\}, \{profile\}, \{base_url\}"
+    ):
         check_template(text)
 
 

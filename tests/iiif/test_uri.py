@@ -23,14 +23,23 @@ from iiif_server.iiif.uri import Identifier, decode_segment, parse_identifier
         (":x", ("", "x")),
         ("files:", ("files", "")),
         ("files:%3F%23%5B%5D%40%25", ("files", "?#[]@%")),
+        ("files:a.tif;page=2", ("files", "a.tif", 2)),
+        ("a.tif%3Bpage%3D12", ("default", "a.tif", 12)),
+        ("files:a.tif;page=1", ("files", "a.tif")),
+        ("files:a.tif;page=2;page=1", ("files", "a.tif;page=2")),
+        ("files:a.tif;page=0", ("files", "a.tif;page=0")),
+        ("files:a.tif;page=02", ("files", "a.tif;page=02")),
+        ("files:a.tif;page=123456", ("files", "a.tif;page=123456")),
+        ("files:a.tif;page=2/b", ("files", "a.tif;page=2/b")),
+        ("files:a;page=1:b;page=3", ("files", "a;page=1:b", 3)),
     ],
 )
 def test_identifiers(segment, identifier):
-    assert parse_identifier(segment, "default") == identifier
+    assert parse_identifier(segment, "default") == Identifier(*identifier)
 
 
 def test_without_a_default_profile_a_bare_name_has_none():
-    assert parse_identifier("a.jpg", None) == ("", "a.jpg")
+    assert parse_identifier("a.jpg", None) == Identifier("", "a.jpg")
 
 
 @pytest.mark.parametrize(
@@ -42,9 +51,14 @@ def test_what_is_no_text_is_a_400(segment):
         parse_identifier(segment, "default")
 
 
-@given(st.text(min_size=1, max_size=200), st.text("abc-._1", min_size=1))
-def test_an_identifiers_text_parses_back(name, profile):
-    identifier = Identifier(profile, name)
+NAMES = st.text(min_size=1, max_size=200) | st.from_regex(
+    r"[ab:]{0,3}(;page=[0-9]{0,3}){0,3}", fullmatch=True
+)
+
+
+@given(NAMES, st.text("abc-._1", min_size=1), st.integers(1, 99_999))
+def test_an_identifiers_text_parses_back(name, profile, page):
+    identifier = Identifier(profile, name, page)
     try:
         segment = str(identifier)
     except UnicodeEncodeError:

@@ -7,7 +7,7 @@ from iiif_server.errors import InvalidRequest, UnsupportedFeature
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.links import Links
-from iiif_server.iiif.parameters import Format, MaxSize, WidthSize, parse_image_parameters
+from iiif_server.iiif.parameters import Format, WidthSize, parse_image_parameters
 from iiif_server.iiif.resolve import resolve
 from iiif_server.iiif.v2 import canonical_2, info_document, parse_size_2
 from tests.iiif import strategies
@@ -47,10 +47,14 @@ def test_what_version_2_does_not_have(size):
         parse_size_2(size)
 
 
-def test_full_and_max_mean_the_same_under_limits():
-    assert parse_size_2("full") == MaxSize()
+def test_max_is_scaled_down_to_the_limits_but_full_is_never_scaled():
+    limits = Limits(max_width=150)
+
+    assert resolved("full/max/0/default.jpg", limits=limits).size == (150, 100)
+    assert resolved("0,0,150,150/full/0/default.jpg", limits=limits).size == (150, 150)
+    with pytest.raises(InvalidRequest, match="limits"):
+        resolved("full/full/0/default.jpg", limits=limits)
     assert parse_size_2("150,") == WidthSize(150, upscale=True)
-    assert resolved("full/full/0/default.jpg", limits=Limits(max_width=150)).size == (150, 100)
     with pytest.raises(UnsupportedFeature):
         resolved("full/600,/0/default.jpg", limits=Limits())
 
@@ -69,6 +73,12 @@ def test_full_and_max_mean_the_same_under_limits():
 )
 def test_canonical_forms(asked, canonical):
     assert canonical_2(resolved(asked), LIMITS) == canonical
+
+
+def test_the_canonical_form_of_max_under_limits():
+    limits = Limits(max_width=150)
+
+    assert canonical_2(resolved("full/max/0/default.jpg", limits=limits), limits) == "full/150,/0/default.jpg"
 
 
 @given(strategies.parameters, strategies.images, strategies.limits)

@@ -9,6 +9,7 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
+from iiif_server.imaging.header import Header, JpegFacts
 from iiif_server.imaging.orientation import (
     CLOCKWISE_90,
     IDENTITY,
@@ -18,7 +19,6 @@ from iiif_server.imaging.orientation import (
     from_rotation,
 )
 from iiif_server.imaging.plan import Copy, Lossless, Render, plan, sheet
-from iiif_server.imaging.source import Header, JpegFacts
 from iiif_server.imaging.tasks import RenderSettings
 
 FACTS = JpegFacts(mcu=Dimensions(16, 16), gray=False, portable=True, croppable=True)
@@ -27,7 +27,7 @@ SETTINGS = RenderSettings()
 
 def header(width: int = 1000, height: int = 750, turn: Symmetry = IDENTITY, **facts: object) -> Header:
     stored = turn.inverse().size(Dimensions(width, height))
-    return Header("JPEG", stored, turn, True, (1, 2, 4, 8), replace(FACTS, **facts))  # type: ignore[arg-type]
+    return Header(stored, turn, True, (1, 2, 4, 8), jpeg=replace(FACTS, **facts))  # type: ignore[arg-type]
 
 
 def operation(request: str, source: Header) -> Operation:
@@ -169,7 +169,7 @@ def test_a_flipped_level_begins_with_its_padding() -> None:
 
 def test_what_decodes_whole_is_averaged_down_before_it_is_resampled() -> None:
     """To twice what is wanted, so that the final filter decides."""
-    source = replace(header(8000, 6000), format="PNG", reductions=(1,), jpeg=None)
+    source = replace(header(8000, 6000), reductions=(1,), jpeg=None)
     shrinks = {}
     for width in (8000, 4000, 2000, 1000, 500, 250):
         render = chosen(f"full/{width},/0/default.png", source)

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from iiif_server.errors import SourceChanging
-from iiif_server.iiif.geometry import Dimensions
+from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.imaging.decode import decode_level
-from iiif_server.imaging.source import Source
+from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.steps import scaled
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
@@ -263,10 +263,10 @@ def test_neighbours_do_not_decode_again(sources: Path, bench: Bench, monkeypatch
     assert decoded == [2, 1, 1]
 
 
-def counting(decoded: list[int]) -> Callable[[Source, int, int], Image.Image]:
-    def decode(source: Source, reduction: int, max_pixels: int) -> Image.Image:
+def counting(decoded: list[int]) -> Callable[[Source, int, Rectangle | None, int], Image.Image]:
+    def decode(source: Source, reduction: int, part: Rectangle | None, max_pixels: int) -> Image.Image:
         decoded.append(reduction)
-        return decode_level(source, reduction, max_pixels)
+        return decode_level(source, reduction, part, max_pixels)
 
     return decode
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from iiif_server.errors import IIIFServerError, ImageNotFound, SourceTooLarge, UnreadableSource
 from iiif_server.imaging.lossless import lossless_available
-from iiif_server.imaging.source import open_source
+from iiif_server.imaging.readers.registry import open_source
 from iiif_server.imaging.tasks import SourceFile, SourceLimits, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench, create
 from tests.imaging.helpers import EXIF_ORIENTATION, Bench, array, exif, jpeg, mean_error, picture
@@ -174,7 +174,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         listening.bind(str(tmp_path / "socket"))
         for path in ("pipe", "directory", "link", "socket", "missing", "/dev/zero", "x" * 5000, "nul\0"):
             with pytest.raises(ImageNotFound) as found:
-                open_source(str(tmp_path / path), SourceLimits())
+                open_source(SourceFile(str(tmp_path / path), "1"), SourceLimits())
             assert str(tmp_path) not in found.value.public
 
 
@@ -182,17 +182,17 @@ def test_sizes_are_limited(tmp_path: Path) -> None:
     """Bytes, pixels and emptiness."""
     path = tmp_path / "a.png"
     picture(40, 30).save(path)
-    open_source(str(path), SourceLimits(max_pixels=1200)).close()
+    open_source(SourceFile(str(path), "1"), SourceLimits(max_pixels=1200))[1].close()
     for limits in (
         SourceLimits(max_bytes=path.stat().st_size - 1),
         SourceLimits(max_pixels=1199),
         SourceLimits(max_pixels=100),
     ):
         with pytest.raises(SourceTooLarge):
-            open_source(str(path), limits)
+            open_source(SourceFile(str(path), "1"), limits)
     path.write_bytes(b"")
     with pytest.raises(UnreadableSource, match="empty"):
-        open_source(str(path), SourceLimits())
+        open_source(SourceFile(str(path), "1"), SourceLimits())
 
 
 def test_a_header_may_lie_about_its_size(tmp_path: Path, bench: Bench) -> None:

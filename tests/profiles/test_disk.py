@@ -6,6 +6,8 @@ import os
 import pytest
 
 from iiif_server.api import ImageNotFound, ListsNames, ProfileContext, SourceProperties
+from iiif_server.imaging.readers.registry import READERS
+from iiif_server.profiles import disk
 from iiif_server.profiles.disk import DiskOptions, DiskProfile
 
 
@@ -22,7 +24,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def make(root, tmp_path):
-    async def probe(path, version):
+    async def probe(path, version, page=1):
         return SourceProperties(300, 200, "image/jpeg", has_color=True, resolution=254.0)
 
     def make(**options):
@@ -155,3 +157,10 @@ async def test_default_directory_is_the_profiles_own(make, tmp_path):
     profile.__init__(profile.context, DiskOptions(rights="x"))
 
     assert await profile.resolve_original_size("x.jpg") == 1
+
+
+def test_lists_what_can_be_read():
+    """Every suffix that a reader knows its files by, and no other."""
+    known = {f".{suffix}" for reader in READERS for suffix in reader.suffixes}
+
+    assert known == disk._LISTED_SUFFIXES

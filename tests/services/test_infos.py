@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,12 +24,14 @@ class FakeProfile(Profile[ProfileOptions]):
     def __init__(self, tmp_path, **options):
         context = ProfileContext("fake", tmp_path, tmp_path, self.probe, logging.getLogger("fake"))
         super().__init__(context, ProfileOptions(rights="x", **options))
-        self.asked = 0
+        self.asked = self.lent = 0
         self.version = "1"
         self.closed = False
 
-    async def probe(self, path, version):
-        raise AssertionError
+    async def probe(self, path, version, page=1):
+        if page > 2:
+            raise ImageNotFound("no page")
+        return SourceProperties(3 * page, 4, f"{path.name} {version}", has_color=False, resolution=9.0)
 
     async def get_info(self, name):
         self.asked += 1
@@ -36,8 +40,13 @@ class FakeProfile(Profile[ProfileOptions]):
             raise ImageNotFound("no")
         return ImageInfo(name, 10, 10, self.version)
 
-    def use_source(self, info, size_hint=None):
-        raise AssertionError
+    @asynccontextmanager
+    async def use_source(self, info, size_hint=None):
+        self.lent += 1
+        try:
+            yield Path("/lent") / info.name
+        finally:
+            self.lent -= 1
 
     async def resolve_original_size(self, name):
         raise AssertionError
@@ -112,6 +121,20 @@ async def test_no_memory_at_all(tmp_path):
     assert profile.asked == 2
 
 
+async def test_a_page_has_a_size_of_its_own(tmp_path):
+    """Read from the source, whatever the profile; the first page is the profile's business alone."""
+    profile = FakeProfile(tmp_path)
+    infos = service(profile)
+    _, second = await infos.get(IMAGE._replace(page=2))
+
+    assert (second.size, second.has_color, second.version) == ((6, 4), False, "1")
+    assert second.resolution == 9.0
+    assert (await infos.get(IMAGE))[1].size == (10, 10)
+    with pytest.raises(ImageNotFound):
+        await infos.get(IMAGE._replace(page=3))
+    assert profile.lent == 0
+
+
 class FakePool:
     def __init__(self):
         self.tasks = []
@@ -130,6 +153,7 @@ async def test_headers_are_looked_at_once_per_version(tmp_path, capacity, asked)
     await asyncio.gather(*(prober(path, "1") for _ in range(50)))
     await prober(path, "2")
     properties = await prober(path, "1")
+    assert {task.argument.page for task in pool.tasks} == {1}
 
     assert len(pool.tasks) == asked
     assert properties.size == (4, 3)

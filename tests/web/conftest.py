@@ -76,6 +76,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_turned(picture, root / "turned.jpg", 6)
     Image.new("L", (300, 300), 77).save(root / "gray.png")
     (root / "broken.jpg").write_bytes((root / "photo.jpg").read_bytes()[:900])
+    pages = [Image.new("RGB", size, (red, 0, 0)) for size, red in (((64, 48), 50), ((128, 48), 200))]
+    pages[0].save(root / "pages.tif", save_all=True, append_images=pages[1:])
     (root / "notes.txt").write_text("no image")
     (root / ".hidden.png").write_bytes((root / "gray.png").read_bytes())
     (root.parent / "outside.png").write_bytes((root / "gray.png").read_bytes())

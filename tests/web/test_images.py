@@ -284,3 +284,19 @@ def test_large_answers_come_whole_from_the_disk_cache(client):
     assert again.body == first.body
     assert again.headers["Content-Length"] == str(len(first.body))
     assert opened(again.body).size == (2000, 1428)
+
+
+def test_pages_of_a_file(client):
+    """``;page=2`` at the end of the identifier is an image of its own."""
+    first, second = (
+        json.loads(client.get(f"/files:pages.tif{page}/info.json").body) for page in ("", ";page=2")
+    )
+    assert (first["width"], second["width"]) == (64, 128)
+    assert second["id"].endswith("/files:pages.tif;page=2")
+    for page, width, red in (("", 64, 50), (";page=1", 64, 50), ("%3Bpage%3D2", 128, 200)):
+        answer = client.get(f"/files:pages.tif{page}/full/max/0/default.png")
+        with Image.open(io.BytesIO(answer.body)) as image:
+            assert image.size == (width, 48)
+            assert image.getpixel((5, 5)) == (red, 0, 0)
+    assert client.get("/files:pages.tif;page=3/info.json").status == 404
+    assert client.get("/files:photo.jpg;page=2/full/max/0/default.jpg").status == 404

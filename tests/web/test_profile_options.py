@@ -85,6 +85,7 @@ def clients(module_server, images, tmp_path_factory):
         "keeping": "metadata: keep\n",
         "coarse": "jpeg_quality: 10\njpeg_progressive: true\n",
         "nulls": "max_area: null\n",
+        "scaled": "physical_scale: true\n",
     }
     back = {"other": "", "default": DEFAULTS}
     return {
@@ -142,9 +143,8 @@ def test_limits_are_stated_and_enforced_in_every_version(client, version):
     assert (maxima["maxWidth"], maxima["maxHeight"], maxima["maxArea"]) == (300, 250, 50_000)
     assert "tiles" not in stated
 
-    largest = {3: "max", 2: "full"}[version]
     for profile, expected in (("other", (264, 189)), ("default", (700, 500))):
-        answer = client.get(f"/iiif/{version}/{profile}:photo.jpg/full/{largest}/0/default.jpg")
+        answer = client.get(f"/iiif/{version}/{profile}:photo.jpg/full/max/0/default.jpg")
         assert Image.open(io.BytesIO(answer.body)).size == expected
     for size in ("301,10", "10,251", "290,200"):  # too wide, too high, too large
         path = f"photo.jpg/full/{size}/0/default.jpg"
@@ -172,6 +172,21 @@ def test_jpeg_data_that_is_passed_on_stays_as_it_is(by_profile):
         default, coarse = (by_profile.get(f"/{name}:{path.format(size)}") for name in ("default", "coarse"))
         assert (default.body == coarse.body) is same
         assert default.headers["ETag"] != coarse.headers["ETag"]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_physical_scale_is_that_of_the_file(clients, images, version):
+    """508 pixels per inch are 20 in a millimetre; a file that says nothing has none."""
+    Image.new("RGB", (30, 20)).save(images / "scanned.png", dpi=(508, 508))
+    Image.new("RGB", (30, 20)).save(images / "uneven.png", dpi=(508, 254))
+    client = clients["profile"]
+
+    (service,) = information(client, "scaled", version, "scanned.png")["service"]
+    assert service["profile"] == "http://iiif.io/api/annex/services/physdim"
+    assert (round(service["physicalScale"], 4), service["physicalUnits"]) == (0.05, "mm")
+    assert "service" not in information(client, "scaled", version, "uneven.png")
+    assert "service" not in information(client, "scaled", version, "photo.jpg")
+    assert "service" not in information(client, "default", version, "scanned.png")
 
 
 def test_links_and_what_is_in_them(server, images, tmp_path):

@@ -18,6 +18,7 @@ def derivative_key(
     *,
     profile: str,
     name: str,
+    page: int,
     version: str,
     operation: Operation,
     settings: RenderSettings,
@@ -28,6 +29,7 @@ def derivative_key(
     Args:
         profile: the profile's name.
         name: the image's name, decoded, exactly as the profile was asked for it.
+        page: of the source, from 1.
         version: the source's version, which changes when its bytes change.
         operation: what is done to the image, in absolute pixels.
         settings: the configured values that change the result's bytes.
@@ -36,7 +38,7 @@ def derivative_key(
     Returns:
         40 lowercase hexadecimal digits.
     """
-    inputs = [RENDER_VERSION, renderer, profile, name, version, operation, settings]
+    inputs = [RENDER_VERSION, renderer, profile, name, page, version, operation, settings]
     # JSON quotes and nests, so no two lists of inputs read alike. Nothing is folded or normalised: names that
     # merely look alike are different names. surrogatepass encodes every str there is, each in its own way.
     text = json.dumps(inputs, ensure_ascii=False, separators=(",", ":"), default=_plain)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from iiif_server.iiif.uri import Identifier
 
-PLACEHOLDERS = ("id", "identifier", "name", "profile", "base_url")
+PLACEHOLDERS = ("id", "identifier", "name", "page", "profile", "base_url")
 """What may stand in braces; :func:`placeholder_values` says what it becomes."""
 
 _KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
@@ -57,6 +57,7 @@ def placeholder_values(identifier: Identifier, image_id: str, base_url: str) -> 
         "id": image_id,
         "identifier": str(identifier),
         "name": quote(identifier.name, safe=""),
+        "page": str(identifier.page),
         "profile": quote(identifier.profile, safe=""),
         "base_url": base_url,
     }

@@ -16,24 +16,35 @@ from iiif_server.errors import InvalidRequest
 MAX_IDENTIFIER_LENGTH = 1024
 """In characters, after decoding."""
 
+_PAGE = re.compile(r";page=([1-9][0-9]{0,4})\Z")
 _BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Identifier(NamedTuple):
-    """What names an image on this server: a profile, and the image's name within it."""
+    """What names an image on this server.
+
+    Attributes:
+        profile: where it comes from.
+        name: of the image within the profile.
+        page: of a source that holds several, from 1.
+    """
 
     profile: str
     name: str
+    page: int = 1
 
     def __str__(self) -> str:
-        return quote(f"{self.profile}:{self.name}", safe=":")
+        # A name that ends like a page says which one, too, so that it is read back as it was.
+        plain = self.page == 1 and not _PAGE.search(self.name)
+        suffix = "" if plain else f";page={self.page}"
+        return quote(f"{self.profile}:{self.name}{suffix}", safe=":;=")
 
 
 def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
     """Read ``<profile>:<name>`` or, under a default profile, ``<name>`` from one raw path segment.
 
-    The profile ends at the first colon, so a name may hold more of them. An empty profile or name comes back
-    as it is: the look-up that follows does not find it.
+    The profile ends at the first colon, so a name may hold more of them. ``;page=<number>`` at the end names
+    a page. An empty profile or name comes back as it is: the look-up that follows does not find it.
 
     Raises:
         InvalidRequest: broken percent-encoding, not UTF-8, too long, or with control characters in it.
@@ -43,9 +54,16 @@ def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
         raise InvalidRequest(f"The identifier is longer than {MAX_IDENTIFIER_LENGTH} characters.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InvalidRequest("The identifier has control characters in it.")
+    return split_identifier(text, default_profile)
+
+
+def split_identifier(text: str, default_profile: str | None) -> Identifier:
+    """Read an identifier from text that is decoded already."""
     profile, colon, name = text.partition(":")
     if not colon:
-        return Identifier(default_profile or "", text)
+        profile, name = default_profile or "", text
+    if (page := _PAGE.search(name)) is not None:
+        return Identifier(profile, name[: page.start()], int(page[1]))
     return Identifier(profile, name)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from array import array
+from functools import lru_cache
 from io import BytesIO
 from itertools import product
 from math import isfinite
 
 from PIL import Image, ImageCms
 
+_GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+_KEPT_TRANSFORMS = 16
 _ALIKE = 2
 """A profile that moves no probed value by more than this many levels is sRGB, whatever its name is."""
 
@@ -44,6 +47,16 @@ def is_srgb(profile: bytes | None, mode: str) -> bool:
     return _transform(profile, mode) is None
 
 
+def has_color(image: Image.Image) -> bool:
+    """Tell from an opened image's mode and palette whether it is more than gray."""
+    if image.mode in _GRAY_MODES or image.mode.startswith("I;16"):
+        return False
+    if image.mode == "P" and image.palette is not None and image.palette.mode == "RGB":
+        red, green, blue = (bytes(image.palette.palette[band::3]) for band in range(3))
+        return not red == green == blue
+    return True
+
+
 def _plain(image: Image.Image) -> Image.Image:
     """The same picture in 8 bits per channel, as L, LA, RGB, RGBA, CMYK or LAB."""
     match image.mode:
@@ -59,10 +72,8 @@ def _plain(image: Image.Image) -> Image.Image:
             return image.convert("RGBA" if image.has_transparency_data else "RGB")
         case "I;16" | "I;16L" | "I;16B" | "I;16N":
             return _high_bytes(image)
-        case "I":
-            return image.point(lambda value: value * (1 / 256)).convert("L")
-        case "F":
-            return _stretched(image)
+        case "I" | "F":
+            return _stretched(image.convert("F"))
         case _:
             return image.convert("RGB")
 
@@ -103,6 +114,7 @@ def _apply(image: Image.Image, profile: bytes | None) -> Image.Image:
     return converted.getchannel("G") if image.mode == "L" else converted
 
 
+@lru_cache(maxsize=_KEPT_TRANSFORMS)
 def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From a profile to sRGB, or ``None`` where there is nothing to convert, or nothing that can be."""
     if mode not in _SPACES or (profile is None and mode != "LAB"):

@@ -15,8 +15,12 @@ MAX_SIDE = 1_000_000
 """No format with sides beyond this holds a picture; decoders allocate and loop along each side."""
 
 
-def check_size(size: Dimensions, max_pixels: int) -> None:
+def check_size(size: Dimensions, max_pixels: int | None) -> None:
     """Refuse a source whose decoding would take too much memory, before anything is decoded.
+
+    Args:
+        size: as its header states it.
+        max_pixels: the limit, or ``None`` for a source that never has to be decoded whole.
 
     Raises:
         SourceTooLarge: more pixels than allowed, or a side beyond reason.
@@ -24,7 +28,7 @@ def check_size(size: Dimensions, max_pixels: int) -> None:
     """
     if min(size) < 1:
         raise UnreadableSource("The source image is damaged: it says that it has no pixels.")
-    if size.width * size.height > max_pixels or max(size) > MAX_SIDE:
+    if max(size) > MAX_SIDE or (max_pixels is not None and size.width * size.height > max_pixels):
         raise SourceTooLarge(
             f"The source image has {size.width} x {size.height} pixels, more than this server decodes."
         )

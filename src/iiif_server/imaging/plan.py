@@ -7,19 +7,22 @@ See docs/adr/0003-lossless-jpeg.md for what is lossless when.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 from iiif_server.errors import SourceChanging
 from iiif_server.iiif.geometry import Dimensions, Rectangle
-from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size
+from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size, on_grid
 from iiif_server.iiif.parameters import Format, Quality
 from iiif_server.iiif.resolve import Operation
+from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import IDENTITY, Symmetry, from_rotation
-from iiif_server.imaging.source import Header
 from iiif_server.imaging.tasks import RenderSettings
 
 _SHRINKS = (2, 4, 8, 16, 32)
 _GAP = 2
 """Averaging stops at this many times the wanted size: the final resampling decides the quality."""
+FILTER_LOBES = 3
+"""How far the resampling filter, Lanczos, reaches: in pixels of the result, or of the source if enlarging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,16 @@ class Render:
 
     Attributes:
         reduction: by how much the decoder shrinks.
-        shrink: by how much the decoded image is then averaged down as a whole.
-        box: the region in pixels of that level of the upright image; may lie between pixels.
+        part: what to decode of that level of the upright image, in its pixels; ``None`` is all of it.
+        shrink: by how much what was decoded is then averaged down.
+        box: the region in pixels of what is there then; may lie between pixels.
         size: what to scale it to.
         turn: how to turn the result, by quarter turns.
         angle: by how much to turn it further, in degrees clockwise, from 0 up to but without 90.
     """
 
     reduction: int
+    part: Rectangle | None
     shrink: int
     box: tuple[float, float, float, float]
     size: Dimensions
@@ -66,6 +71,7 @@ class Render:
 
 
 Plan = Copy | Lossless | Render
+Box = tuple[float, float, float, float]
 
 
 def plan(header: Header, operation: Operation, settings: RenderSettings) -> Plan:
@@ -97,14 +103,15 @@ def plan_render(header: Header, operation: Operation) -> Render:
     for factor in _SHRINKS:
         if _suffices(operation, reduction * factor * _GAP):
             shrink = factor
-    box = _box(operation, reduction * shrink, header.turn, reduction)
+    box, part = _box(operation, reduction * shrink, header.turn, reduction), None
+    if header.parts:
+        level = header.turn.size(level_size(header.stored, reduction))
+        box, part = _within_part(box, operation.size, shrink, level)
     angle = float(operation.rotation.degrees % 90)
-    return Render(reduction, shrink, box, operation.size, _quarter_turns(operation), angle)
+    return Render(reduction, part, shrink, box, operation.size, _quarter_turns(operation), angle)
 
 
-def _box(
-    operation: Operation, factor: int, turn: Symmetry, reduction: int
-) -> tuple[float, float, float, float]:
+def _box(operation: Operation, factor: int, turn: Symmetry, reduction: int) -> Box:
     """The region in pixels of the upright level at this factor."""
     x, y, width, height = operation.region
     # What the decoder adds to round up lies at the stored image's end: at the upright one's start if flipped.
@@ -120,6 +127,27 @@ def _box(
         (x + before_x + width) / factor,
         (y + before_y + height) / factor,
     )
+
+
+def _within_part(box: Box, size: Dimensions, shrink: int, level: Dimensions) -> tuple[Box, Rectangle | None]:
+    """The part of a level that a box needs with all that the filter sees, and the box within that part.
+
+    The part begins at a multiple of ``shrink``, so that averaging it gives what averaging the level gives.
+    """
+    left, right = _span(box[0], box[2], size.width, shrink, level.width)
+    top, bottom = _span(box[1], box[3], size.height, shrink, level.height)
+    part = Rectangle(left, top, right - left, bottom - top)
+    if part == (0, 0, *level):
+        return box, None
+    x, y = left // shrink, top // shrink
+    return (box[0] - x, box[1] - y, box[2] - x, box[3] - y), part
+
+
+def _span(start: float, end: float, size: int, shrink: int, length: int) -> tuple[int, int]:
+    """First and last pixel, along one side, that take part in resampling ``start`` to ``end`` to ``size``."""
+    exact = end - start == size and start == floor(start)  # cut, not resampled
+    reach = 0 if exact else ceil(FILTER_LOBES * max(1.0, (end - start) / size)) + 1
+    return max(0, floor(start) - reach) * shrink, min(length, (ceil(end) + reach) * shrink)
 
 
 def _untouched(header: Header, operation: Operation, settings: RenderSettings) -> Copy | Lossless | None:
@@ -181,12 +209,6 @@ def _suffices(operation: Operation, factor: int) -> bool:
 
 def _on_grid(operation: Operation, factor: int) -> bool:
     """Tell whether the result is, pixel for pixel, a rectangle of the level at this factor."""
-    x, y, width, height = operation.region
-    right, bottom = x + width, y + height
-    return (
-        x % factor == 0
-        and y % factor == 0
-        and (right % factor == 0 or right == operation.image.width)
-        and (bottom % factor == 0 or bottom == operation.image.height)
-        and operation.size == level_size(operation.region.size, factor)
+    return operation.size == level_size(operation.region.size, factor) and on_grid(
+        operation.region, operation.image, factor
     )

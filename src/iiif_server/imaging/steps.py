@@ -14,9 +14,9 @@ from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.parameters import Quality
 from iiif_server.imaging import orientation
 from iiif_server.imaging.orientation import Symmetry
+from iiif_server.imaging.plan import FILTER_LOBES
 
 _FILTER = Image.Resampling.LANCZOS
-_LOBES = 3
 _WHITE_FROM = 128
 _BITONAL = [255 if value >= _WHITE_FROM else 0 for value in range(256)]
 _TRANSPOSES = {
@@ -40,8 +40,8 @@ def scaled(level: Image.Image, box: tuple[float, float, float, float], size: Dim
         return level.crop((int(left), int(top), int(right), int(bottom)))
     if level.mode in {"LA", "RGBA"}:
         # Pillow multiplies the whole image by its alpha: hand it no more than the filter sees.
-        reach_x = ceil(_LOBES * max(1.0, (right - left) / size.width)) + 1
-        reach_y = ceil(_LOBES * max(1.0, (bottom - top) / size.height)) + 1
+        reach_x = ceil(FILTER_LOBES * max(1.0, (right - left) / size.width)) + 1
+        reach_y = ceil(FILTER_LOBES * max(1.0, (bottom - top) / size.height)) + 1
         x, y = max(0, floor(left) - reach_x), max(0, floor(top) - reach_y)
         level = level.crop(
             (x, y, min(level.width, ceil(right) + reach_x), min(level.height, ceil(bottom) + reach_y))

@@ -8,7 +8,7 @@ from typing import Any, Self
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.resolve import Operation
 
-RENDER_VERSION = 1
+RENDER_VERSION = 2
 """Part of every cache key: raise it when the same request would give other bytes."""
 
 
@@ -79,10 +79,17 @@ class WorkbenchSettings:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A source as a worker opens it: a local path, and the version that its bytes are known under."""
+    """A source as a worker opens it: a local path, and the version that its bytes are known under.
+
+    Attributes:
+        path: absolute.
+        version: of the bytes.
+        page: of a file that holds several, from 1.
+    """
 
     path: str
     version: str
+    page: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL
 from lru import LRU
@@ -16,9 +16,19 @@ from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, transform
 from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render, sheet
-from iiif_server.imaging.source import Source, open_source
+from iiif_server.imaging.readers.base import Source
+from iiif_server.imaging.readers.jpeg import JpegSource
+from iiif_server.imaging.readers.registry import Reader, open_source
 from iiif_server.imaging.steps import scaled, tilted, turned
 from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
+
+
+class Opened(NamedTuple):
+    """A source, and what opened it."""
+
+    reader: Reader
+    source: Source
+
 
 Handler = Callable[[Any], tuple[dict[str, Any], bytes]]
 
@@ -54,31 +64,33 @@ class Workbench:
 
     def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell a source's properties from its header."""
-        return self._open(file).header.properties().to_json(), b""
+        reader, source = self._open(file)
+        return source.header.properties(reader.media_type).to_json(), b""
 
     def render(self, task: RenderTask) -> tuple[dict[str, Any], bytes]:
         """Make a derivative; the first part of the answer says by which lane."""
-        source = self._open(task.source)
+        source = self._open(task.source).source
         chosen = plan(source.header, task.operation, task.settings)
-        match chosen:
-            case Copy():
-                return {"lane": "copy"}, checked_jpeg(source, self._settings.limits.max_pixels)
-            case Lossless() if (data := self._transform(task.source, source, chosen)) is not None:
+        if isinstance(chosen, Copy):
+            assert isinstance(source, JpegSource)
+            return {"lane": "copy"}, checked_jpeg(source, self._settings.limits.max_pixels)
+        if isinstance(chosen, Lossless):
+            assert isinstance(source, JpegSource)
+            if (data := self._transform(task.source, source, chosen)) is not None:
                 return {"lane": "lossless"}, data
-            case Lossless():
-                chosen = plan_render(source.header, task.operation)
+            chosen = plan_render(source.header, task.operation)
         return {"lane": "pixels"}, self._pixels(source, chosen, task)
 
     def close(self) -> None:
         """Close the sources."""
-        for source in self._sources.values():
-            source.close()
+        for opened in self._sources.values():
+            opened.source.close()
         self._sources.clear()
 
     def __del__(self) -> None:
         self.close()
 
-    def _transform(self, file: SourceFile, source: Source, chosen: Lossless) -> bytes | None:
+    def _transform(self, file: SourceFile, source: JpegSource, chosen: Lossless) -> bytes | None:
         library, limits = self._library, self._settings.limits
         if library is None:
             return None
@@ -90,7 +102,7 @@ class Workbench:
         return transform(library, tile, replace(chosen, crop=None), limits)
 
     def _pixels(self, source: Source, chosen: Render, task: RenderTask) -> bytes:
-        level = self._level(task.source, source, chosen.reduction, chosen.shrink)
+        level = self._level(task.source, source, chosen)
         try:
             image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
             return encoded(image, task.operation.quality, task.operation.format, task.settings)
@@ -101,22 +113,27 @@ class Workbench:
                 "The image could not be made.", log=f"{type(error).__name__}: {error}"
             ) from error
 
-    def _level(self, file: SourceFile, source: Source, reduction: int, shrink: int) -> Image.Image:
+    def _level(self, file: SourceFile, source: Source, chosen: Render) -> Image.Image:
+        reduction, part, shrink = chosen.reduction, chosen.part, chosen.shrink
+
         def decode() -> Image.Image:
-            return decode_level(source, reduction, self._settings.limits.max_pixels)
+            return decode_level(source, reduction, part, self._settings.limits.max_pixels)
+
+        if part is not None:  # cheap to decode, and of no use to the neighbours
+            return decode().reduce(shrink) if shrink > 1 else decode()
 
         def average() -> Image.Image:
             return self._levels.get((file, reduction, 1), decode).reduce(shrink)
 
         return self._levels.get((file, reduction, shrink), decode if shrink == 1 else average)
 
-    def _open(self, file: SourceFile) -> Source:
-        source: Source | None = self._sources.get(file)
-        if source is None:
-            source = open_source(file.path, self._settings.limits)
-            self._sources[file] = source
-        return source
+    def _open(self, file: SourceFile) -> Opened:
+        opened: Opened | None = self._sources.get(file)
+        if opened is None:
+            opened = Opened(*open_source(file, self._settings.limits))
+            self._sources[file] = opened
+        return opened
 
 
-def _close(_: SourceFile, source: Source) -> None:
-    source.close()
+def _close(_: SourceFile, opened: Opened) -> None:
+    opened.source.close()

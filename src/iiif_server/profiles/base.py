@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import posixpath
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,20 @@ class ImageInfo:
         return Dimensions(self.width, self.height)
 
 
+class Probe(Protocol):
+    """Looks at the header of a local file in a worker; answers are remembered by all three arguments."""
+
+    def __call__(self, path: Path, version: str, page: int = 1) -> Awaitable[SourceProperties]:
+        """What the header of a page tells, of a file whose bytes are known under a version.
+
+        Raises:
+            ImageNotFound: there is no such file or page.
+            UnreadableSource: it is damaged, or of a format that is not read.
+            SourceTooLarge: it is beyond the limits.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileContext:
     """What the server gives to a profile.
@@ -58,15 +72,14 @@ class ProfileContext:
         name: the profile's name in the configuration.
         source_path: a directory for this profile's sources; it need not exist.
         cache_path: a directory for whatever this profile keeps; it need not exist.
-        probe: looks at a local file's header in a worker; ``await probe(path, version)``. Answers are
-            remembered by path and version. Raises UnreadableSource, SourceTooLarge or ImageNotFound.
+        probe: looks at a local file's header in a worker: ``await probe(path, version)``.
         logger: logs at the profile's configured ``log_level``.
     """
 
     name: str
     source_path: Path
     cache_path: Path
-    probe: Callable[[Path, str], Awaitable[SourceProperties]]
+    probe: Probe
     logger: logging.Logger
 
 

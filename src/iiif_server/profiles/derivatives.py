@@ -77,7 +77,8 @@ _BACKGROUND = Field(
     description="The colour that transparent pixels lie on in formats without transparency, as `#rrggbb`."
 )
 _METADATA = Field(
-    description="What images carry besides pixels: nothing (`strip`), or metadata of the source (`keep`)."
+    description="What images carry besides pixels: nothing (`strip`), or rights and credit of the source "
+    "(`keep`)."
 )
 _PREFERRED_FORMATS = Field(
     description="The formats that clients should ask for, best first, as info.json (version 3) states them. "

@@ -42,7 +42,16 @@ _LISTED_SUFFIXES = frozenset(
         "bmp",
         "jp2",
         "j2k",
+        "j2c",
+        "jpx",
+        "jpf",
+        "ptif",
+        "btf",
+        "svs",
         "avif",
+        "heic",
+        "heif",
+        "hif",
     )
 )
 

@@ -137,6 +137,7 @@ class ImageService:
         key = derivative_key(
             profile=request.identifier.profile,
             name=request.identifier.name,
+            page=request.identifier.page,
             version=info.version,
             operation=operation,
             settings=rules.settings,
@@ -175,11 +176,11 @@ class ImageService:
         )
 
     async def _render(self, prepared: PreparedImage) -> bytes:
-        operation, info = prepared.operation, prepared.info
+        operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         hint = operation.size if operation.is_full_region else None
         async with prepared.profile.use_source(info, hint) as path:
-            settings = self._rules[prepared.request.identifier.profile].settings
-            task = RenderTask(SourceFile(str(path), info.version), operation, settings)
+            source = SourceFile(str(path), info.version, identifier.page)
+            task = RenderTask(source, operation, self._rules[identifier.profile].settings)
             outcome = await self._pool.run(
                 Task(
                     "render",

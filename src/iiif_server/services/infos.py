@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,21 @@ class Prober:
 
     def __init__(self, pool: TaskRunner, capacity: int) -> None:
         self._pool = pool
-        self._known: LRU[tuple[str, str], SourceProperties] | None = LRU(capacity) if capacity else None
+        self._known: LRU[SourceFile, SourceProperties] | None = LRU(capacity) if capacity else None
         self._flights: SingleFlight[SourceProperties] = SingleFlight()
 
-    async def __call__(self, path: Path, version: str) -> SourceProperties:
-        """The properties of the file at ``path``, whose bytes are known as ``version``."""
-        key = (str(path), version)
-        if self._known is not None and (known := self._known.get(key)) is not None:
+    async def __call__(self, path: Path, version: str, page: int = 1) -> SourceProperties:
+        """The properties of a page of the file at ``path``, whose bytes are known as ``version``."""
+        file = SourceFile(str(path), version, page)
+        if self._known is not None and (known := self._known.get(file)) is not None:
             return known
-        properties = await self._flights.run("\0".join(key), lambda: self._probe(*key))
+        properties = await self._flights.run(file, lambda: self._probe(file))
         if self._known is not None:
-            self._known[key] = properties
+            self._known[file] = properties
         return properties
 
-    async def _probe(self, path: str, version: str) -> SourceProperties:
-        outcome = await self._pool.run(
-            Task("probe", SourceFile(path, version), affinity=f"{path}\0{version}")
-        )
+    async def _probe(self, file: SourceFile) -> SourceProperties:
+        outcome = await self._pool.run(Task("probe", file, affinity=f"{file.path}\0{file.version}"))
         return SourceProperties.from_json(outcome.meta)
 
 
@@ -52,7 +51,7 @@ class InfoService:
     def __init__(self, registry: ProfileRegistry) -> None:
         self._registry = registry
         self._flights: SingleFlight[ImageInfo] = SingleFlight()
-        self._known: dict[str, LRU[str, tuple[ImageInfo, float]]] = {
+        self._known: dict[str, LRU[Identifier, tuple[ImageInfo, float]]] = {
             profile.context.name: LRU(profile.options.info_json_cache_size)
             for profile in registry
             if profile.options.info_json_cache_size
@@ -67,7 +66,7 @@ class InfoService:
         """
         profile = self._registry.get(identifier.profile)
         known = self._known.get(identifier.profile)
-        if known is not None and (entry := known.get(identifier.name)) is not None:
+        if known is not None and (entry := known.get(identifier)) is not None:
             info, checked = entry
             if time.monotonic() - checked < profile.options.source_check_interval:
                 return profile, info
@@ -78,11 +77,23 @@ class InfoService:
         profile = self._registry.get(identifier.profile)
         known = self._known.get(identifier.profile)
         try:
-            info: ImageInfo = await profile.get_info(identifier.name)
+            info = await _ask(profile, identifier)
         except BaseException:
             if known is not None:
-                known.pop(identifier.name, None)
+                known.pop(identifier, None)
             raise
         if known is not None:
-            known[identifier.name] = (info, time.monotonic())
+            known[identifier] = (info, time.monotonic())
         return info
+
+
+async def _ask(profile: Profile[Any], identifier: Identifier) -> ImageInfo:
+    """What the profile knows; of another page than the first, the header says what differs."""
+    info: ImageInfo = await profile.get_info(identifier.name)
+    if identifier.page == 1:
+        return info
+    async with profile.use_source(info) as path:
+        page = await profile.context.probe(path, info.version, identifier.page)
+    return replace(
+        info, width=page.width, height=page.height, has_color=page.has_color, resolution=page.resolution
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import mimetypes
 from html import escape
 from importlib.resources import files
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from aiohttp import hdrs, web
 
 from iiif_server import __version__
 from iiif_server.errors import NotFound
-from iiif_server.iiif.uri import Identifier
+from iiif_server.iiif.uri import Identifier, split_identifier
 from iiif_server.profiles.base import ListsNames, Profile
 from iiif_server.web.keys import SITE, Site
 
@@ -139,7 +139,7 @@ async def _thumbnails(profile: Profile[object], after: str | None) -> str:  # ty
 
 def _card(identifier: Identifier) -> str:
     source = escape(f"{identifier}/full/!240,240/0/default.jpg")
-    link = escape("?" + urlencode({"image": f"{identifier.profile}:{identifier.name}"}))
+    link = escape("?" + urlencode({"image": unquote(str(identifier))}))
     name = escape(identifier.name)
     return (
         f'<a class="card" href="{link}"><img src="./{source}" alt="" loading="lazy"><span>{name}</span></a>'
@@ -147,5 +147,4 @@ def _card(identifier: Identifier) -> str:
 
 
 def _identifier(text: str, site: Site) -> Identifier:
-    profile, colon, name = text.partition(":")
-    return Identifier(profile, name) if colon else Identifier(site.profiles.default or "", text)
+    return split_identifier(text, site.profiles.default)

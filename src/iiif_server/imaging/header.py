@@ -1,0 +1,60 @@
+"""What a source's header says, as far as planning and describing need it. Plain values, no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iiif_server.iiif.geometry import Dimensions
+from iiif_server.imaging.orientation import Symmetry
+from iiif_server.imaging.tasks import SourceProperties
+
+
+@dataclass(frozen=True, slots=True)
+class JpegFacts:
+    """What decides whether a JPEG's data can be passed on without decoding.
+
+    Attributes:
+        mcu: the grid on which its blocks can be moved, in stored pixels.
+        gray: whether it has one component only.
+        portable: whether its data means the same without its metadata: 8-bit Huffman-coded gray or YCbCr, in
+            sRGB or without a profile.
+        croppable: whether its sampling is one that lossless transforms support.
+    """
+
+    mcu: Dimensions
+    gray: bool
+    portable: bool
+    croppable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a source's header says; all that planning looks at.
+
+    Attributes:
+        stored: the size that decoding gives.
+        turn: what sets the decoded image upright.
+        has_color: whether gray is less than what there is.
+        reductions: the factors by which smaller levels come out of the decoder, ascending from 1. A level has
+            the stored size divided by its factor and rounded up.
+        parts: whether a part of a level can be decoded for about its share of the cost.
+        resolution: pixels per inch, where the source tells it and both directions agree.
+        jpeg: more about a JPEG.
+    """
+
+    stored: Dimensions
+    turn: Symmetry
+    has_color: bool
+    reductions: tuple[int, ...] = (1,)
+    parts: bool = False
+    resolution: float | None = None
+    jpeg: JpegFacts | None = None
+
+    @property
+    def size(self) -> Dimensions:
+        """The upright image's size."""
+        return self.turn.size(self.stored)
+
+    def properties(self, media_type: str) -> SourceProperties:
+        """What is told of the source outside of the workers."""
+        return SourceProperties(*self.size, media_type, self.has_color, self.resolution)

@@ -1,0 +1,101 @@
+"""JPEG: decoded by libjpeg-turbo through Pillow, which can shrink by 2, 4 and 8 as it decodes."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import Image, JpegImagePlugin
+
+from iiif_server.iiif.geometry import Rectangle
+from iiif_server.imaging import jpeg
+from iiif_server.imaging.colour import is_srgb
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import read_credit
+from iiif_server.imaging.header import Header, JpegFacts
+from iiif_server.imaging.limits import check_size
+from iiif_server.imaging.metadata import (
+    PER_CENTIMETRE,
+    PER_INCH,
+    exif_orientation,
+    exif_resolution,
+    resolution,
+)
+from iiif_server.imaging.readers.base import Decoded, Source
+from iiif_server.imaging.tasks import SourceLimits
+
+_JFIF_UNITS = {1: PER_INCH, 2: PER_CENTIMETRE}
+_REDUCTIONS = (1, 2, 4, 8)
+_CROPPABLE = {(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)}
+
+
+class JpegSource(Source):
+    """A JPEG file. Decoders only ever see its image data, never its metadata."""
+
+    def __init__(self, file: BinaryIO, header: Header, layout: jpeg.JpegLayout) -> None:
+        super().__init__(file, header)
+        self._layout = layout
+
+    def data(self) -> bytes:
+        """The image data without the metadata."""
+        return self._layout.assemble(self.file)
+
+    def decode(self, reduction: int, part: Rectangle | None) -> Decoded:
+        """See :meth:`Source.decode`."""
+        assert part is None
+        image = Image.open(BytesIO(self.data()), formats=("JPEG",))
+        assert isinstance(image, JpegImagePlugin.JpegImageFile)
+        if reduction > 1:
+            # Rounded down, since Pillow picks the scale by dividing the full size by this one.
+            image.draft(None, (image.width // reduction, image.height // reduction))
+        image.load()
+        return Decoded(image, self._layout.icc)
+
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        return read_credit(self._layout.exif, self._layout.xmp, self._layout.iptc)
+
+
+def open_jpeg(file: BinaryIO, limits: SourceLimits) -> Source:
+    """Read a JPEG's segments up to its end.
+
+    Raises:
+        UnreadableSource: it is damaged.
+        SourceTooLarge: it is beyond the limits.
+    """
+    layout = jpeg.read_layout(file, max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans)
+    check_size(layout.frame.size, limits.max_pixels)
+    facts = _facts(layout)
+    header = Header(
+        layout.frame.size,
+        exif_orientation(layout.exif),
+        not facts.gray,
+        _REDUCTIONS,
+        resolution=_resolution(layout),
+        jpeg=facts,
+    )
+    return JpegSource(file, header, layout)
+
+
+def _resolution(layout: jpeg.JpegLayout) -> float | None:
+    """As EXIF has it, else as JFIF has it."""
+    if (stated := exif_resolution(layout.exif)) is not None or layout.density is None:
+        return stated
+    unit, x, y = layout.density
+    return resolution(x, y, _JFIF_UNITS.get(unit))
+
+
+def _facts(layout: jpeg.JpegLayout) -> JpegFacts:
+    frame = layout.frame
+    gray = len(frame.components) == 1
+    sampling = [(part.horizontal, part.vertical) for part in frame.components]
+    return JpegFacts(
+        mcu=frame.mcu,
+        gray=gray,
+        portable=(
+            frame.kind in {0xC0, 0xC1, 0xC2}
+            and (gray or layout.is_ycc)
+            and is_srgb(layout.icc, "L" if gray else "RGB")
+        ),
+        croppable=set(sampling[1:]) <= {(1, 1)} and sampling[0] in ({(1, 1)} if gray else _CROPPABLE),
+    )
