@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from iiif_server.errors import InvalidRequest, UnsupportedFeature
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.links import Links
 from iiif_server.iiif.parameters import Format, WidthSize, parse_image_parameters
 from iiif_server.iiif.resolve import resolve
 from iiif_server.iiif.v2 import canonical_2, info_document, parse_size_2
@@ -129,6 +130,23 @@ def test_the_whole_document():
         ],
         "license": "http://creativecommons.org/licenses/by/4.0/",
     }
+
+
+def test_of_the_links_only_services_are_of_this_version():
+    links = Links(
+        part_of=({"id": "https://example.org/1", "type": "Manifest"},),
+        see_also=({"id": "https://example.org/1.xml", "type": "Dataset"},),
+        service=({"@id": "https://example.org/login", "@type": "AuthCookieService1"},),
+    )
+    plain = info_document(strategies.description("x"))
+    stated = info_document(
+        strategies.description("x", links=links, resolution=254.0, preferred_formats=(Format.PNG,))
+    )
+
+    assert stated.keys() - plain.keys() == {"service"}
+    assert stated["service"][0] == {"@id": "https://example.org/login", "@type": "AuthCookieService1"}
+    assert stated["service"][1]["physicalScale"] == 0.1
+    assert "service" not in plain
 
 
 def test_nothing_is_offered_above_the_full_size_without_a_limit():

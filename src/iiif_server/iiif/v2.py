@@ -79,6 +79,8 @@ def info_document(description: Description) -> dict[str, Any]:
     document["profile"] = [PROFILE, details | description.maxima()]
     if description.rights:
         document["license"] = description.rights
+    if services := description.services():
+        document["service"] = services  # section 5.5; the other links are of version 3
     return document
 
 

@@ -1,6 +1,7 @@
 """Encode the finished pixels. Nothing but pixels goes in: no profile, no EXIF, no comment, no time.
 
-One function for each format; all give the same bytes for the same pixels and settings.
+One function for each format; all give the same bytes for the same pixels and settings. The pixels are sRGB,
+which is what readers take a file without a profile for; AVIF says so itself (nclx), as Pillow writes it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ _MAX_SIDE = {
     Format.AVIF: 65_535,
 }
 _CODECS = {Format.WEBP: "webp", Format.TIF: "libtiff", Format.AVIF: "avif", Format.JP2: "jpg_2000"}
-_JP2_RATE = 12
-"""How many times smaller a JPEG 2000 file is than its pixels."""
+_JP2_LOSSLESS = 100
+_JP2_DECIBELS = (20, 0.25)
+"""The peak signal-to-noise ratio of JPEG 2000: this, and so much more for each point of quality.
+
+Not a ratio of bytes, which would give a tile of sky and one of leaves the same, and so show where they meet.
+"""
 _JP2_RESOLUTIONS = 6
-_AVIF_SPEED = 8
-"""From 0, slowest and smallest, to 10; slower ones take seconds for a screenful."""
+_AVIF_FASTEST = 9
+"""The encoder's speed at no effort; 10 makes the same files."""
+_TIFF_COMPRESSION = {"deflate": "tiff_adobe_deflate", "lzw": "tiff_lzw", "none": "raw"}
+_TIFF_PREDICTOR, _HORIZONTAL = 317, 2
 
 
 def available_formats() -> list[Format]:
@@ -57,11 +64,17 @@ def encoded(image: Image.Image, quality: Quality, target: Format, settings: Rend
     image = in_quality(image, quality)
     if quality is Quality.BITONAL and target in {Format.PNG, Format.TIF}:
         image = image.convert("1", dither=Image.Dither.NONE)
-    return _WRITERS[target](image, settings)
+    return _WRITERS[target](_bare(image), settings)
 
 
 def _jpeg(image: Image.Image, settings: RenderSettings) -> bytes:
-    return _saved(image, "JPEG", quality=settings.jpeg_quality, subsampling=settings.jpeg_subsampling)
+    return _saved(
+        image,
+        "JPEG",
+        quality=settings.jpeg_quality,
+        subsampling=settings.jpeg_subsampling,
+        progressive=settings.jpeg_progressive,
+    )
 
 
 def _png(image: Image.Image, settings: RenderSettings) -> bytes:
@@ -69,11 +82,15 @@ def _png(image: Image.Image, settings: RenderSettings) -> bytes:
 
 
 def _webp(image: Image.Image, settings: RenderSettings) -> bytes:
-    return _saved(image, "WEBP", quality=settings.webp_quality)
+    return _saved(image, "WEBP", quality=settings.webp_quality, method=settings.webp_effort)
 
 
-def _tiff(image: Image.Image, _: RenderSettings) -> bytes:
-    return _saved(image, "TIFF", compression="group4" if image.mode == "1" else "tiff_adobe_deflate")
+def _tiff(image: Image.Image, settings: RenderSettings) -> bytes:
+    if image.mode == "1":
+        return _saved(image, "TIFF", compression="group4")
+    compression = _TIFF_COMPRESSION[settings.tif_compression]
+    tags = {} if compression == "raw" else {_TIFF_PREDICTOR: _HORIZONTAL}
+    return _saved(image, "TIFF", compression=compression, tiffinfo=tags)
 
 
 def _gif(image: Image.Image, _: RenderSettings) -> bytes:
@@ -81,19 +98,30 @@ def _gif(image: Image.Image, _: RenderSettings) -> bytes:
 
 
 def _avif(image: Image.Image, settings: RenderSettings) -> bytes:
+    speed = _AVIF_FASTEST - settings.avif_effort
     # The encoder's threads split the image, and so its bytes, by their number.
-    return _saved(image, "AVIF", quality=settings.avif_quality, speed=_AVIF_SPEED, max_threads=1)
+    return _saved(image, "AVIF", quality=settings.avif_quality, speed=speed, max_threads=1)
 
 
-def _jp2(image: Image.Image, _: RenderSettings) -> bytes:
+def _jp2(image: Image.Image, settings: RenderSettings) -> bytes:
     resolutions = max(1, min(_JP2_RESOLUTIONS, min(image.size).bit_length()))
-    options = {"quality_mode": "rates", "quality_layers": [_JP2_RATE], "irreversible": True}
-    return _saved(image, "JPEG2000", num_resolutions=resolutions, **options)
+    if settings.jp2_quality == _JP2_LOSSLESS:
+        return _saved(image, "JPEG2000", num_resolutions=resolutions, irreversible=False)
+    least, step = _JP2_DECIBELS
+    options = {"quality_mode": "dB", "quality_layers": [least + step * settings.jp2_quality]}
+    return _saved(image, "JPEG2000", num_resolutions=resolutions, irreversible=True, **options)
 
 
 def _pdf(image: Image.Image, settings: RenderSettings) -> bytes:
-    # Pillow would write the present time into it.
-    return _saved(image, "PDF", quality=settings.jpeg_quality, creationDate=None, modDate=None)
+    return _saved(
+        image,
+        "PDF",
+        quality=settings.jpeg_quality,
+        subsampling=settings.jpeg_subsampling,
+        progressive=settings.jpeg_progressive,
+        creationDate=None,  # Pillow would write the present time
+        modDate=None,
+    )
 
 
 _WRITERS: dict[Format, Callable[[Image.Image, RenderSettings], bytes]] = {
@@ -106,6 +134,14 @@ _WRITERS: dict[Format, Callable[[Image.Image, RenderSettings], bytes]] = {
     Format.JP2: _jp2,
     Format.PDF: _pdf,
 }
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """The pixels alone: Pillow's writers pass on what a decoder left beside them."""
+    if image.info:
+        image = image.copy()
+        image.info = {}
+    return image
 
 
 def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
