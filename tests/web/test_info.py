@@ -147,3 +147,11 @@ def test_every_size_and_tile_advertised_is_what_it_says(client):
 
     assert document["sizes"][-1] == {"width": 700, "height": 500}
     assert document["tiles"] == [{"width": 512, "height": 512, "scaleFactors": [1, 2]}]
+
+
+@pytest.mark.parametrize("version", ["", "iiif/2/", "iiif/3/"])
+def test_stored_tiles_are_offered(client, version):
+    """Their size, and the scale factors at which the image is more than one of them."""
+    tiles = json.loads(client.get(f"/{version}files:tiled.tif/info.json").body)["tiles"]
+
+    assert tiles == [{"width": 240, "height": 256, "scaleFactors": [1, 2, 4]}]
