@@ -8,8 +8,10 @@ from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.services.images import ImageRequest, PreparedImage
+from iiif_server.web.bodies import send_body
 from iiif_server.web.keys import SITE
-from iiif_server.web.responses import Validators, caching_headers, not_modified, send_derivative
+from iiif_server.web.ranges import ACCEPT_RANGES
+from iiif_server.web.responses import Validators, caching_headers, not_modified
 from iiif_server.web.urls import raw_segments
 
 
@@ -29,9 +31,11 @@ async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.Str
         return web.Response(status=304, headers=_headers(image_id, prepared))
     media_type = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
     if request.method == hdrs.METH_HEAD:
-        return web.Response(headers=_headers(image_id, prepared) | media_type)
+        return web.Response(headers=_headers(image_id, prepared) | media_type | ACCEPT_RANGES)
     prepared, derivative = await site.images.derivative(prepared)
-    return await send_derivative(request, derivative, _headers(image_id, prepared) | media_type)
+    with derivative:
+        headers = _headers(image_id, prepared) | media_type
+        return await send_body(request, derivative.body, _validators(prepared), headers)
 
 
 def _validators(prepared: PreparedImage) -> Validators:
