@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+from typing import Literal, NamedTuple
+
 from aiohttp import hdrs, web
 
 from iiif_server.iiif.parameters import parse_image_parameters
@@ -9,10 +12,14 @@ from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.services.images import ImageRequest, PreparedImage
 from iiif_server.web.bodies import send_body
+from iiif_server.web.filenames import content_disposition, describe, safe_filename, stem_of
 from iiif_server.web.keys import SITE
 from iiif_server.web.ranges import ACCEPT_RANGES
 from iiif_server.web.responses import Validators, caching_headers, not_modified
 from iiif_server.web.urls import raw_segments
+
+_PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
+_NO_DOWNLOAD = frozenset({"0", "false"})
 
 
 async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
@@ -29,13 +36,37 @@ async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.Str
     prepared = await site.images.prepare(image_request)
     if not_modified(request, _validators(prepared)):
         return web.Response(status=304, headers=_headers(image_id, prepared))
-    media_type = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
+    title = await _title(request, prepared)
     if request.method == hdrs.METH_HEAD:
-        return web.Response(headers=_headers(image_id, prepared) | media_type | ACCEPT_RANGES)
+        headers = _headers(image_id, prepared) | _body_headers(prepared, title)
+        return web.Response(headers=headers | ACCEPT_RANGES)
     prepared, derivative = await site.images.derivative(prepared)
     with derivative:
-        headers = _headers(image_id, prepared) | media_type
+        headers = _headers(image_id, prepared) | _body_headers(prepared, title)
         return await send_body(request, derivative.body, _validators(prepared), headers)
+
+
+class _Title(NamedTuple):
+    """What a saved derivative is called, before it is told what of the image it shows."""
+
+    kind: Literal["attachment", "inline"]
+    stem: str
+    described: bool = True
+
+
+async def _title(request: web.Request, prepared: PreparedImage) -> _Title | None:
+    """The name by the query ``download``; without that, of whole images only: nobody saves a tile.
+
+    What is merely shown is named after its identifier, because asking the profile may be slow.
+    """
+    name = prepared.request.identifier.name
+    asked = request.query.get("download") if request.rel_url.raw_query_string else None
+    if asked is None or asked in _NO_DOWNLOAD:
+        whole = prepared.operation.is_full_region
+        return _Title("inline", stem_of(posixpath.basename(name))) if whole else None
+    if asked in _PLAIN_DOWNLOAD:
+        return _Title("attachment", stem_of(await prepared.profile.resolve_filename(name)))
+    return _Title("attachment", stem_of(asked), described=False)
 
 
 def _validators(prepared: PreparedImage) -> Validators:
@@ -46,4 +77,14 @@ def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
     headers = caching_headers(_validators(prepared), prepared.profile.options.cache_for)
     profile = prepared.request.api.profile
     headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{profile}>;rel="profile"'
+    return headers
+
+
+def _body_headers(prepared: PreparedImage, title: _Title | None) -> dict[str, str]:
+    operation = prepared.operation
+    headers: dict[str, str] = {hdrs.CONTENT_TYPE: operation.format.media_type}
+    if title is not None:
+        description = describe(operation) if title.described else ""
+        filename = safe_filename(title.stem, operation.format, description)
+        headers[hdrs.CONTENT_DISPOSITION] = content_disposition(title.kind, filename)
     return headers
