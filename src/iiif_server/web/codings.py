@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from hashlib import blake2b
 from typing import Final
@@ -14,7 +15,7 @@ CODINGS: Final = {"gzip": 31, "deflate": 15}
 """What is offered besides the body as it is, best first, and the ``wbits`` by which zlib writes it."""
 
 MIN_BYTES: Final = 512
-"""Shorter bodies are sent as they are: they leave in one packet either way, and save less than 200 bytes."""
+"""Shorter bodies are sent as they are: it would save less than 200 bytes of an answer that is one packet."""
 
 
 def choose_coding(accept_encoding: str | None, length: int) -> str:
@@ -23,8 +24,13 @@ def choose_coding(accept_encoding: str | None, length: int) -> str:
     A short body gets one only if the client refuses it as it is; whoever accepts nothing that is offered gets
     the body as it is.
     """
+    return _choose(accept_encoding, length < MIN_BYTES)
+
+
+@functools.lru_cache(maxsize=128)  # there are few browsers
+def _choose(accept_encoding: str | None, short: bool) -> str:
     qualities = coding_qualities(accept_encoding, CODINGS)
-    if length < MIN_BYTES and qualities["identity"]:
+    if short and qualities["identity"]:
         return "identity"
     best = max(qualities, key=qualities.__getitem__)
     return best if qualities[best] else "identity"
@@ -33,6 +39,14 @@ def choose_coding(accept_encoding: str | None, length: int) -> str:
 def encode(body: bytes, coding: str, level: int = 6) -> bytes:
     """A body in a coding; the same bytes give the same bytes, since zlib writes no time."""
     return body if coding == "identity" else zlib.compress(body, level, CODINGS[coding])
+
+
+def encode_again(body: bytes, coding: str) -> bytes:
+    """The same for small bodies that are asked for repeatedly; the last ones are remembered."""
+    return body if coding == "identity" else _remembered(body, coding)
+
+
+_remembered = functools.lru_cache(maxsize=512)(encode)
 
 
 def coding_headers(coding: str) -> dict[str, str]:

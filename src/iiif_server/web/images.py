@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
 from iiif_server.iiif.parameters import parse_image_parameters
+from iiif_server.iiif.resolve import Operation
 from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.services.images import ImageRequest, PreparedImage
@@ -50,7 +52,7 @@ class _Title(NamedTuple):
     """What a saved derivative is called, before it is told what of the image it shows."""
 
     kind: Literal["attachment", "inline"]
-    stem: str
+    name: str
     described: bool = True
 
 
@@ -62,11 +64,17 @@ async def _title(request: web.Request, prepared: PreparedImage) -> _Title | None
     name = prepared.request.identifier.name
     asked = request.query.get("download") if request.rel_url.raw_query_string else None
     if asked is None or asked in _NO_DOWNLOAD:
-        whole = prepared.operation.is_full_region
-        return _Title("inline", stem_of(posixpath.basename(name))) if whole else None
+        return _Title("inline", name) if prepared.operation.is_full_region else None
     if asked in _PLAIN_DOWNLOAD:
-        return _Title("attachment", stem_of(await prepared.profile.resolve_filename(name)))
-    return _Title("attachment", stem_of(asked), described=False)
+        return _Title("attachment", await prepared.profile.resolve_filename(name))
+    return _Title("attachment", asked, described=False)
+
+
+@functools.lru_cache(maxsize=1024)
+def _disposition(title: _Title, operation: Operation) -> str:
+    name = posixpath.basename(title.name) if title.kind == "inline" else title.name
+    description = describe(operation) if title.described else ""
+    return content_disposition(title.kind, safe_filename(stem_of(name), operation.format, description))
 
 
 def _validators(prepared: PreparedImage) -> Validators:
@@ -81,10 +89,7 @@ def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
 
 
 def _body_headers(prepared: PreparedImage, title: _Title | None) -> dict[str, str]:
-    operation = prepared.operation
-    headers: dict[str, str] = {hdrs.CONTENT_TYPE: operation.format.media_type}
+    headers: dict[str, str] = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
     if title is not None:
-        description = describe(operation) if title.described else ""
-        filename = safe_filename(title.stem, operation.format, description)
-        headers[hdrs.CONTENT_DISPOSITION] = content_disposition(title.kind, filename)
+        headers[hdrs.CONTENT_DISPOSITION] = _disposition(title, prepared.operation)
     return headers

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from iiif_server.iiif.uri import Identifier, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.web.codings import choose_coding, coding_headers, encode, entity_tag
+from iiif_server.web.codings import choose_coding, coding_headers, encode_again, entity_tag
 from iiif_server.web.keys import SITE
 from iiif_server.web.negotiation import prefers
 from iiif_server.web.responses import Validators, caching_headers, not_modified
@@ -46,7 +46,7 @@ async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.Stre
     if not_modified(request, validators):
         return web.Response(status=304, headers=headers)
     headers |= {hdrs.CONTENT_TYPE: content_type} | coding_headers(coding)
-    return web.Response(body=encode(body, coding), headers=headers)
+    return web.Response(body=encode_again(body, coding), headers=headers)
 
 
 async def redirect_to_info(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
