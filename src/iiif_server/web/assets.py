@@ -60,7 +60,7 @@ async def get_asset(request: web.Request) -> web.StreamResponse:
     asset = request.app[ASSETS].get(request.match_info["file"])
     if asset is None:
         raise NotFound("There is nothing at this address.")
-    coding = choose_coding(request.headers.get(hdrs.ACCEPT_ENCODING), len(asset.bodies["identity"]))
+    coding = choose_coding(request, len(asset.bodies["identity"]))
     if coding not in asset.bodies:
         coding = "identity"
     validators = Validators(asset.tags[coding], None)

@@ -7,7 +7,7 @@ import zlib
 from hashlib import blake2b
 from typing import Final
 
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 
 from iiif_server.web.negotiation import coding_qualities
 
@@ -18,13 +18,14 @@ MIN_BYTES: Final = 512
 """Shorter bodies are sent as they are: it would save less than 200 bytes of an answer that is one packet."""
 
 
-def choose_coding(accept_encoding: str | None, length: int) -> str:
+def choose_coding(request: web.BaseRequest, length: int) -> str:
     """The coding for a body of ``length`` bytes: one of :data:`CODINGS`, or ``identity`` for none.
 
     A short body gets one only if the client refuses it as it is; whoever accepts nothing that is offered gets
     the body as it is.
     """
-    return _choose(accept_encoding, length < MIN_BYTES)
+    lines = request.headers.getall(hdrs.ACCEPT_ENCODING, None)
+    return _choose(None if lines is None else ",".join(lines), length < MIN_BYTES)
 
 
 @functools.lru_cache(maxsize=128)  # there are few browsers

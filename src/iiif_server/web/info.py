@@ -36,7 +36,7 @@ async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.Stre
     content_type = api.media_type(
         prefers(accept, LD_JSON, over="application/json"), prefers(accept, "application/json", over=LD_JSON)
     )
-    coding = choose_coding(request.headers.get(hdrs.ACCEPT_ENCODING), len(body))
+    coding = choose_coding(request, len(body))
     validators = Validators(entity_tag(content_type, coding, body), document.info.modified)
     headers = caching_headers(validators, document.cache_for) | {hdrs.VARY: "Accept, Accept-Encoding"}
     headers[hdrs.LINK] = f'<{api.profile}>;rel="profile"'

@@ -27,7 +27,7 @@ async def get_start_page(request: web.Request) -> web.StreamResponse:
     else:
         body = await _gallery(site, request.query.get("profile"), request.query.get("after"))
     content = body.encode()
-    coding = choose_coding(request.headers.get(hdrs.ACCEPT_ENCODING), len(content))
+    coding = choose_coding(request, len(content))
     headers = {
         hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
         hdrs.CACHE_CONTROL: "no-cache",
