@@ -6,6 +6,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from iiif_server.web.images import _title
 
@@ -65,6 +66,15 @@ def test_the_query_may_give_the_name(client, query, header):
     assert answer.status == 200
     assert answer.headers["Content-Disposition"] == f"attachment; {header}"
     assert "Set-Cookie" not in answer.headers
+
+
+def test_pages_have_names_of_their_own(client, images):
+    pages = [Image.new("L", size, 99) for size in ((60, 40), (30, 20))]
+    pages[0].save(images / "book.tif", save_all=True, append_images=pages[1:])
+
+    for page, name in ((1, "book.png"), (2, "book (page 2).png")):
+        answer = client.get(f"/files:book.tif;page={page}/full/max/0/default.png?download")
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
 
 
 def test_bytes_that_are_no_text_do_no_harm(client):

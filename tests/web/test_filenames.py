@@ -146,9 +146,10 @@ def test_every_format_that_is_served_is_known_by_its_suffix(format_):
     assert stem_of(f"photo.{format_}") == "photo"
 
 
-def described(region=FULL, size=IMAGE, rotation="0", mirror=False, quality=Quality.DEFAULT):
+def described(region=FULL, size=IMAGE, rotation="0", mirror=False, quality=Quality.DEFAULT, page=1):
     rotation = Rotation(Decimal(rotation), mirror)
-    return describe(Operation(IMAGE, Rectangle(*region), Dimensions(*size), rotation, quality, Format.JPG))
+    operation = Operation(IMAGE, Rectangle(*region), Dimensions(*size), rotation, quality, Format.JPG)
+    return describe(operation, page)
 
 
 def test_descriptions():
@@ -160,6 +161,8 @@ def test_descriptions():
     assert described(rotation="22.50") == "rotated 22.5"
     assert described(mirror=True) == "mirrored"
     assert described(quality=Quality.BITONAL) == "bitonal"
+    assert described(page=2) == "page 2"
+    assert described(size=(350, 250), page=12) == "page 12 to 350,250"
     assert (
         described((0, 0, 512, 500), (256, 250), "90", mirror=True, quality=Quality.GRAY)
         == "0,0,512,500 to 256,250 mirrored rotated 90 gray"

@@ -34,13 +34,13 @@ def stem_of(name: str) -> str:
     return stem if stem and _IMAGE_SUFFIX.fullmatch(dot + suffix) else name
 
 
-def describe(operation: Operation) -> str:
-    """What of the image a derivative shows, in a few words; empty if it is all of it as it is.
+def describe(operation: Operation, page: int = 1) -> str:
+    """What of the source a derivative shows, in a few words; empty if it is all of its first page as it is.
 
     For example ``0,0,512,512 to 256,256 mirrored rotated 90 gray``.
     """
     region, size = operation.region, operation.size
-    words = []
+    words = [] if page == 1 else [f"page {page}"]
     if not operation.is_full_region:
         words.append("{},{},{},{}".format(*region))
     if size != region.size:

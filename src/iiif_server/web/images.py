@@ -71,9 +71,9 @@ async def _title(request: web.Request, prepared: PreparedImage) -> _Title | None
 
 
 @functools.lru_cache(maxsize=1024)
-def _disposition(title: _Title, operation: Operation) -> str:
+def _disposition(title: _Title, operation: Operation, page: int) -> str:
     name = posixpath.basename(title.name) if title.kind == "inline" else title.name
-    description = describe(operation) if title.described else ""
+    description = describe(operation, page) if title.described else ""
     return content_disposition(title.kind, safe_filename(stem_of(name), operation.format, description))
 
 
@@ -91,5 +91,6 @@ def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
 def _body_headers(prepared: PreparedImage, title: _Title | None) -> dict[str, str]:
     headers: dict[str, str] = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
     if title is not None:
-        headers[hdrs.CONTENT_DISPOSITION] = _disposition(title, prepared.operation)
+        page = prepared.request.identifier.page
+        headers[hdrs.CONTENT_DISPOSITION] = _disposition(title, prepared.operation, page)
     return headers
