@@ -36,7 +36,8 @@ class Client:
         assert self.server.port is not None
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
         try:
-            connection.putrequest(method, path, skip_host=bool(headers and "Host" in headers))
+            skip_host = bool(headers and "Host" in headers)
+            connection.putrequest(method, path, skip_host=skip_host, skip_accept_encoding=True)
             for name, value in (headers or {}).items():
                 connection.putheader(name, value)
             connection.endheaders()
