@@ -100,6 +100,17 @@ def anchor_path(path: Path, context: object) -> Path:
     return Path(base) / path if base is not None else path
 
 
+def _anchored(value: object, context: object) -> object:
+    """An option's value with every path in it anchored, also those in lists and mappings."""
+    if isinstance(value, Path):
+        return anchor_path(value, context)
+    if isinstance(value, dict):
+        return {key: _anchored(item, context) for key, item in value.items()}
+    if isinstance(value, list | set | frozenset) or type(value) is tuple:
+        return type(value)(_anchored(item, context) for item in value)
+    return value
+
+
 class ProfileOptions(BaseModel):
     """The options that every profile has. A profile type adds its own in a subclass.
 
@@ -153,4 +164,4 @@ class ProfileOptions(BaseModel):
     @field_validator("*")
     @classmethod
     def _anchor_paths(cls, value: object, info: ValidationInfo) -> object:
-        return anchor_path(value, info.context) if isinstance(value, Path) else value
+        return _anchored(value, info.context)
