@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +25,7 @@ class KnownImage:
 
     name: str
     picture: Image.Image
-    original: bytes = b""
+    original: bytes = field(default=b"", repr=False)
 
 
 def draw_image(

@@ -62,8 +62,8 @@ class ContractBase:
         return path
 
     @pytest_asyncio.fixture
-    async def live(self, profile: ProfileSetup) -> AsyncIterator[LiveProfile]:
-        """The profile, alive."""
+    async def live(self, known_image: KnownImage, profile: ProfileSetup) -> AsyncIterator[LiveProfile]:
+        """The profile, alive, with the known image in its store."""
         async with profile.live() as live:
             yield live
 
