@@ -94,6 +94,17 @@ def module_server(
         request.config.stash[FACTORIES].remove(factory)
 
 
+@pytest.fixture(scope="session")
+def session_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerFactory]:
+    """The same for servers that the tests of several modules share."""
+    with server_factory(tmp_path_factory.mktemp("servers")) as factory:
+        request.config.stash.setdefault(FACTORIES, []).append(factory)
+        yield factory
+        request.config.stash[FACTORIES].remove(factory)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Add what servers printed to the report of a test that failed."""

@@ -35,7 +35,8 @@ def test_takes_metadata_out_and_leaves_the_image() -> None:
     full = jpeg(image, exif=exif(3), icc_profile=ICC, comment=b"a secret", xmp=b"<x:xmpmeta/>")
     full = with_segment(full, 0xED, b"Photoshop 3.0\0secret")
     assert stripped(full) == stripped(plain) == plain
-    assert layout_of(full).icc == ICC
+    layout = layout_of(full)
+    assert (layout.icc, layout.xmp, layout.iptc) == (ICC, b"<x:xmpmeta/>", b"secret")
 
 
 def test_takes_thumbnails_out() -> None:

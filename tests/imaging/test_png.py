@@ -63,6 +63,39 @@ def test_orientation_counts_wherever_it_lies(tmp_path: Path, bench: Bench, place
     bench.render(tmp_path / "a.png")
 
 
+XMP = b"XML:com.adobe.xmp\0"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"\0\0\0\0<x/>", b"<x/>"),
+        (b"\0\0en\0XMP\0<x/>\0", b"<x/>\0"),
+        (b"\1\0\0\0" + zlib.compress(b"<x/>"), b"<x/>"),
+        (b"\1\0\0\0" + zlib.compress(b"<x/>")[:-4], b"<x/>"),
+        (b"\1\0\0\0" + LARGE, b"x" * (1 << 20)),
+        (b"\1\0\0\0<x/>", b""),
+        (b"\0\0", b""),
+        (b"", b""),
+        (b"\0\0\0\0" + b"x" * (1 << 20), b""),
+    ],
+    ids=["plain", "titled", "packed", "cut", "bomb", "not packed", "no text", "nothing", "large"],
+)
+def test_keeps_the_xmp_packet(fields: bytes, expected: bytes) -> None:
+    """Before the data or after it, a MiB of it at most; what is damaged is empty."""
+    block = chunk(b"iTXt", XMP + fields)
+    for data in (png(chunk(b"iTXt", b"Title" + fields), block), png(after=block)):
+        assert read_layout(io.BytesIO(data)).xmp == expected
+
+
+def test_the_first_xmp_packet_counts() -> None:
+    """However many follow, none is looked at once more."""
+    good, bad = chunk(b"iTXt", XMP + b"\0\0\0\0a"), chunk(b"iTXt", XMP + b"\0\0\0\0b", checksum=5)
+    assert read_layout(io.BytesIO(png(good, bad))).xmp == b"a"
+    assert read_layout(io.BytesIO(png(bad, good))).xmp == b""
+    assert read_layout(io.BytesIO(png())).xmp is None
+
+
 @pytest.mark.parametrize("cut", [5, 12, 30, 200])
 def test_a_file_cut_short(tmp_path: Path, bench: Bench, cut: int) -> None:
     """Is an image still if all of its data is there, and damaged if not."""

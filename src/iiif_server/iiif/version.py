@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits, advertised_sizes, tile_grid
+from iiif_server.iiif.links import Links, physical_dimensions
 from iiif_server.iiif.parameters import Format, Size
 from iiif_server.iiif.resolve import Operation
 
@@ -24,6 +26,9 @@ class Description:
         rights: a licence or rights statement URI.
         has_color: whether the image is more than gray; if not, ``color`` is not offered.
         formats: every format that is served.
+        preferred_formats: those of them that clients should ask for, best first.
+        links: what info.json links to, filled in for this image.
+        resolution: pixels per inch of the image, where that is to be stated.
     """
 
     image_id: str
@@ -33,6 +38,9 @@ class Description:
     rights: str | None
     has_color: bool
     formats: Collection[Format]
+    preferred_formats: Sequence[Format] = ()
+    links: Links = field(default_factory=Links)
+    resolution: float | None = None
 
     def maxima(self) -> dict[str, int]:
         """The limits, by the names that both versions give them."""
@@ -48,6 +56,13 @@ class Description:
             factors = list(grid.scale_factors)
             found["tiles"] = [{"width": grid.width, "height": grid.height, "scaleFactors": factors}]
         return found
+
+    def services(self) -> list[dict[str, Any]]:
+        """The services beside the image's own, the physical dimensions last."""
+        services = list(self.links.service)
+        if self.resolution is not None and 0 < self.resolution < inf:
+            services.append(physical_dimensions(f"{self.image_id}/info.json", self.resolution))
+        return services
 
     def extra_formats(self) -> list[str]:
         """The formats beyond those that level 2 asks for."""

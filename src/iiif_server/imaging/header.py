@@ -57,4 +57,4 @@ class Header:
 
     def properties(self, media_type: str) -> SourceProperties:
         """What is told of the source outside of the workers."""
-        return SourceProperties(*self.size, media_type, self.has_color)
+        return SourceProperties(*self.size, media_type, self.has_color, self.resolution)

@@ -18,7 +18,9 @@ from iiif_server.errors import SourceTooLarge, UnreadableSource
 from iiif_server.iiif.geometry import Dimensions
 
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
-APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
+XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
+PHOTOSHOP_SIGNATURE = b"Photoshop 3.0\0"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _METADATA = frozenset(range(0xE0, 0xF0)) | {COM}
 
@@ -30,6 +32,7 @@ _MAX_SEGMENTS = 20_000
 _MAX_JUNK = 64 * 1024
 _MAX_BYTES_PER_PIXEL = 12
 _MAX_BYTES_BESIDES = 16 << 20
+_MAX_RESOURCES = 1 << 20
 
 
 class Component(NamedTuple):
@@ -76,6 +79,9 @@ class JpegLayout:
         icc: the ICC profile, if there is a complete one.
         jfif: whether there is a JFIF segment.
         adobe_transform: the colour transform that the Adobe segment states, if there is one.
+        xmp: the first XMP packet, if any.
+        iptc: Photoshop's image resources, among which IPTC-IIM data lies; those of the first MiB.
+        density: the JFIF segment's unit (1 inch, 2 centimetre) and pixels per unit across and down.
     """
 
     frame: Frame
@@ -84,6 +90,9 @@ class JpegLayout:
     icc: bytes | None
     jfif: bool
     adobe_transform: int | None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    density: tuple[int, int, int] | None = None
 
     @property
     def is_ycc(self) -> bool:
@@ -131,6 +140,9 @@ class _Walk:
     icc_count: int = 0
     jfif: bool = False
     adobe_transform: int | None = None
+    xmp: bytes | None = None
+    resources: bytearray = field(default_factory=bytearray)
+    density: tuple[int, int, int] | None = None
     scans: int = 0
 
     def segments(self) -> Iterator[tuple[int, int, int]]:
@@ -172,17 +184,24 @@ class _Walk:
         complete = 0 < self.icc_count == len(self.icc_chunks)
         icc = b"".join(self.icc_chunks[key] for key in sorted(self.icc_chunks)) if complete else None
         pieces = [b"\xff\xd8", *self.pieces, b"\xff\xd9"]
-        return JpegLayout(self.frame, pieces, self.exif, icc, self.jfif, self.adobe_transform)
+        facts = (self.exif, icc, self.jfif, self.adobe_transform, self.xmp, bytes(self.resources) or None)
+        return JpegLayout(self.frame, pieces, *facts, self.density)
 
     def _take_metadata(self, marker: int, payload: bytes) -> None:
         if marker == APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14 and not self.jfif:
             self.jfif = True
+            self.density = unpack_from(">BHH", payload, 7)
             self.pieces.append(b"\xff\xe0\x00\x10" + payload[:12] + b"\x00\x00")  # without its thumbnail
         elif marker == APP14 and payload.startswith(b"Adobe") and len(payload) >= 12:
             self.adobe_transform = payload[11]
             self.pieces.append(b"\xff\xee\x00\x0e" + payload[:12])
         elif marker == APP1 and payload.startswith(b"Exif\0") and self.exif is None:
             self.exif = payload[6:]
+        elif marker == APP1 and payload.startswith(XMP_SIGNATURE) and self.xmp is None:
+            self.xmp = payload[len(XMP_SIGNATURE) :]
+        elif marker == APP13 and payload.startswith(PHOTOSHOP_SIGNATURE):
+            # One resource may go on in the next segment.
+            self.resources += payload[len(PHOTOSHOP_SIGNATURE) :][: _MAX_RESOURCES - len(self.resources)]
         elif marker == APP2 and payload.startswith(b"ICC_PROFILE\0") and len(payload) > 14:
             self.icc_chunks.setdefault(payload[12], payload[14:])
             self.icc_count = payload[13]

@@ -31,6 +31,7 @@ class ImageInfo:
         media_type: of the stored file, if known.
         has_color: whether the image is more than gray.
         rights: a rights URI of this image, where it has its own.
+        resolution: pixels per inch of the full, upright image, if known; ``physical_scale`` tells clients.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ImageInfo:
     media_type: str | None = None
     has_color: bool = True
     rights: str | None = None
+    resolution: float | None = None
 
     @property
     def size(self) -> Dimensions:

@@ -17,6 +17,9 @@ from pydantic import (
     field_validator,
 )
 
+from iiif_server.profiles.derivatives import DerivativeOverrides
+from iiif_server.profiles.linking import LinkOptions
+
 _UNITS = {
     "b": 1,
     "kb": 1000,
@@ -111,16 +114,8 @@ def _anchored(value: object, context: object) -> object:
     return value
 
 
-class ProfileOptions(BaseModel):
-    """The options that every profile has. A profile type adds its own in a subclass.
-
-    Values are validated strictly, as they stand in the file: ``true`` or ``"10"`` is no number. Whatever JSON
-    can express is converted: text to a path, a list to a tuple. Relative paths start at the configuration
-    file's directory. (A ``BeforeValidator`` takes that conversion away: prefer an ``AfterValidator``.)
-
-    Give every field a ``description``: it is shown in the reference and the JSON Schema. The name ``type`` is
-    taken, it names the profile type.
-    """
+class BasicOptions(BaseModel):
+    """Whose the images are, and how they are looked up and cached."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -151,6 +146,14 @@ class ProfileOptions(BaseModel):
         description="Seconds for which an image's info is used before the profile is asked again whether the "
         "source changed.",
     )
+
+
+class ProfileOptions(LinkOptions, DerivativeOverrides, BasicOptions):
+    """The options that every profile has. A profile type adds its own in a subclass.
+
+    Give every field a ``description``: it is shown in the reference and the JSON Schema. The name ``type`` is
+    taken, it names the profile type.
+    """
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

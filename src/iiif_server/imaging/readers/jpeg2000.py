@@ -13,9 +13,11 @@ from PIL import Image
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import jp2_blocks, read_credit
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
-from iiif_server.imaging.metadata import icc_profile
+from iiif_server.imaging.metadata import icc_profile, image_resolution
 from iiif_server.imaging.orientation import IDENTITY
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.readers.pillow import PillowSource
@@ -76,6 +78,10 @@ class LabSource(Source):
         packed = np.clip(np.rint(lab), *limits).astype(np.int16).astype(np.uint8)
         return Decoded(Image.frombytes("LAB", packed.shape[1::-1], packed.tobytes()), None)
 
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        return read_credit(*jp2_blocks(self.file))
+
 
 def open_jpeg2000(file: BinaryIO, limits: SourceLimits) -> Source:
     """Read a header.
@@ -88,11 +94,11 @@ def open_jpeg2000(file: BinaryIO, limits: SourceLimits) -> Source:
         file.seek(0)
         image = Image.open(file, formats=("JPEG2000",))
         stored = Dimensions(*image.size)
-        coloured = has_color(image)
+        coloured, dots = has_color(image), image_resolution(image)
     check_size(stored, limits.max_pixels)
     if (ranges := _lab_ranges(file)) is not None:
         return LabSource(file, Header(stored, IDENTITY, has_color=True), ranges)
-    header = Header(stored, IDENTITY, coloured, _reductions(stored))
+    header = Header(stored, IDENTITY, coloured, _reductions(stored), resolution=dots)
     return Jpeg2000Source(file, header, "JPEG2000")
 
 

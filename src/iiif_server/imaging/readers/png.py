@@ -11,9 +11,11 @@ from iiif_server.errors import UnreadableSource
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.imaging import png
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import read_credit
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
-from iiif_server.imaging.metadata import exif_orientation
+from iiif_server.imaging.metadata import PER_METRE, exif_orientation, exif_resolution, resolution
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.tasks import SourceLimits
 
@@ -35,6 +37,10 @@ class PngSource(Source):
         image.load()
         return Decoded(image, self._layout.icc)
 
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        return read_credit(self._layout.exif, self._layout.xmp, None)
+
 
 def open_png(file: BinaryIO, limits: SourceLimits) -> Source:
     """Read a PNG's chunks.
@@ -47,7 +53,8 @@ def open_png(file: BinaryIO, limits: SourceLimits) -> Source:
     with guarded_decoding(limits.max_pixels):
         image = Image.open(BytesIO(layout.assemble_head(file)), formats=("PNG",))
         stored = Dimensions(*image.size)
-        header = Header(stored, exif_orientation(layout.exif), has_color(image))
+        dots = resolution(*layout.density, PER_METRE) if layout.density else exif_resolution(layout.exif)
+        header = Header(stored, exif_orientation(layout.exif), has_color(image), resolution=dots)
     check_size(stored, limits.max_pixels)
     if layout.size > _BYTES_BESIDES + _BYTES_PER_PIXEL * stored.width * stored.height:
         raise UnreadableSource("The source image is a damaged PNG file: more data than its pixels need.")

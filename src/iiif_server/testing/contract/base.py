@@ -62,8 +62,12 @@ class ContractBase:
         return path
 
     @pytest_asyncio.fixture
-    async def live(self, known_image: KnownImage, profile: ProfileSetup) -> AsyncIterator[LiveProfile]:
-        """The profile, alive, with the known image in its store."""
+    async def live(
+        self,
+        known_image: KnownImage,  # noqa: ARG002 - it has to be in the store
+        profile: ProfileSetup,
+    ) -> AsyncIterator[LiveProfile]:
+        """The profile, alive."""
         async with profile.live() as live:
             yield live
 

@@ -13,8 +13,11 @@ from iiif_server.errors import IIIFServerError, ImageNotFound, SourceTooLarge
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import credit_of_tiff
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
+from iiif_server.imaging.metadata import PER_CENTIMETRE, PER_INCH, resolution
 from iiif_server.imaging.orientation import IDENTITY, from_exif
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.readers.pillow import PillowSource
@@ -25,8 +28,7 @@ from iiif_server.imaging.tasks import SourceLimits
 
 _WIDTH, _HEIGHT, _ORIENTATION, _PROFILE = 256, 257, 274, 34675
 _RESOLUTION_UNIT, _X_RESOLUTION, _Y_RESOLUTION = 296, 282, 283
-_UNITS_PER_INCH = {2: 1.0, 3: 2.54}
-_SAME = 0.01
+_UNITS = {2: PER_INCH, 3: PER_CENTIMETRE}
 
 # What it has to say about damaged files is said once, by the error.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -58,6 +60,10 @@ class TiffSource(Source):
         there = Rectangle(x, y, min(part.width, page.imagewidth - x), min(part.height, page.imagelength - y))
         image = _extended(self._read(page, there), part.size)
         return Decoded(image, _value(self._levels[1], _PROFILE))
+
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`; of the file's first page, which speaks for all."""
+        return credit_of_tiff(self.file)
 
     def _read(self, page: TiffPage, part: Rectangle) -> Image.Image:
         descriptor, extent = self.file.fileno(), self._extent()
@@ -169,10 +175,9 @@ def _value(page: TiffPage, code: int) -> Any:
 
 
 def _resolution(page: TiffPage) -> float | None:
-    """Pixels per inch, if both directions agree (TIFF 6.0 section 8)."""
+    """Pixels per inch (TIFF 6.0 section 8)."""
     with contextlib.suppress(Exception):
-        unit = _UNITS_PER_INCH.get(int(_value(page, _RESOLUTION_UNIT) or 2))
-        x, y = (part[0] / part[1] for part in (_value(page, _X_RESOLUTION), _value(page, _Y_RESOLUTION)))
-        if unit is not None and x > 1 and abs(x - y) <= _SAME * x:
-            return float(x * unit)
+        unit = _UNITS.get(int(_value(page, _RESOLUTION_UNIT) or 2))
+        (x, over_x), (y, over_y) = _value(page, _X_RESOLUTION), _value(page, _Y_RESOLUTION)
+        return resolution(x / over_x, y / over_y, unit)
     return None
