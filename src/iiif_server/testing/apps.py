@@ -22,7 +22,13 @@ _TIMEOUT = ClientTimeout(total=60)
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, read to its end."""
+    """An answer, read to its end.
+
+    Attributes:
+        status: the number.
+        headers: by their names in any case.
+        body: decompressed.
+    """
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -46,14 +52,15 @@ class RunningApp:
     session: ClientSession
 
     async def get(self, path: str, **headers: str) -> Answer:
-        """Ask for a path, which is sent as it is.
+        """Ask for a path, which is sent as it is; a redirect is not followed.
 
         Args:
             path: percent-encoded, with a slash in front.
             headers: of the request, with ``_`` for ``-``.
         """
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.session.get(URL(self.url + path, encoded=True), headers=fields) as response:
+        url = URL(self.url + path, encoded=True)
+        async with self.session.get(url, headers=fields, allow_redirects=False) as response:
             return Answer(response.status, response.headers, await response.read())
 
 

@@ -64,7 +64,7 @@ class InfosContract(ContractBase):
     async def test_a_vanished_image_is_not_found(
         self, live: LiveProfile, known_image: KnownImage, vanish: Change
     ) -> None:
-        """When an image is taken out of the store, every method soon says that it is not there."""
+        """When an image is taken out of the store, every method says that it is not there."""
         info = await live.get_info(known_image.name)
         await changed(vanish)
         for method, call in look_ups(live, known_image.name, info).items():
