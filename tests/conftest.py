@@ -26,6 +26,12 @@ MAY_BLOCK = [
 FACTORIES = pytest.StashKey[list[ServerFactory]]()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what to do where the kit's fixtures are not registered, instead of missing them in every test."""
+    if not config.pluginmanager.has_plugin("iiif_server"):
+        raise pytest.UsageError("iiif-server is not installed as it is here: pip install --editable .")
+
+
 def is_async(function: object) -> bool:
     """Tell whether a test runs on an event loop."""
     while hasattr(function, "hypothesis"):
