@@ -19,7 +19,7 @@ from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
-from iiif_server.config.model import Config
+from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
@@ -28,7 +28,7 @@ from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.versions import VERSIONS
 from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
-from iiif_server.profiles.base import Profile, ProfileContext
+from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
@@ -175,16 +175,26 @@ def _warn_of_formats(missing: AbstractSet[Format]) -> None:
 
 
 def _profiles(config: Config, plugins: Plugins, pool: WorkerPool) -> dict[str, Profile[Any]]:
-    profiles = {}
-    for name, configured in config.profiles.items():
-        logger = logging.getLogger(f"iiif_server.profile.{name}")
-        logger.setLevel(configured.options.log_level)
-        context = ProfileContext(
-            name=name,
-            source_path=config.source_path / name,
-            cache_path=config.cache_path / "profiles" / name,
-            probe=Prober(pool, configured.options.info_json_cache_size),
-            logger=logger,
+    return {
+        name: create_profile(
+            configured, config, plugins, Prober(pool, configured.options.info_json_cache_size)
         )
-        profiles[name] = plugins.profile_types[configured.type].profile(context, configured.options)
-    return profiles
+        for name, configured in config.profiles.items()
+    }
+
+
+def create_profile(
+    configured: ConfiguredProfile, config: Config, plugins: Plugins, probe: Probe
+) -> Profile[Any]:
+    """Make one configured profile, with its directories and its logger."""
+    name = configured.name
+    logger = logging.getLogger(f"iiif_server.profile.{name}")
+    logger.setLevel(configured.options.log_level)
+    context = ProfileContext(
+        name=name,
+        source_path=config.source_path / name,
+        cache_path=config.cache_path / "profiles" / name,
+        probe=probe,
+        logger=logger,
+    )
+    return plugins.profile_types[configured.type].profile(context, configured.options)

@@ -145,7 +145,7 @@ class Profile(ABC, Generic[OptionsT]):
         return {}
 
     async def close(self) -> None:
-        """Let go of everything that is open. Called once, at the server's end."""
+        """Let go of everything that is open. Called at the server's end; a second call does nothing."""
 
 
 @runtime_checkable

@@ -103,6 +103,17 @@ def anchor_path(path: Path, context: object) -> Path:
     return Path(base) / path if base is not None else path
 
 
+def _anchored(value: object, context: object) -> object:
+    """An option's value with every path in it anchored, also those in lists and mappings."""
+    if isinstance(value, Path):
+        return anchor_path(value, context)
+    if isinstance(value, dict):
+        return {key: _anchored(item, context) for key, item in value.items()}
+    if isinstance(value, list | set | frozenset) or type(value) is tuple:
+        return type(value)(_anchored(item, context) for item in value)
+    return value
+
+
 class BasicOptions(BaseModel):
     """Whose the images are, and how they are looked up and cached."""
 
@@ -156,4 +167,4 @@ class ProfileOptions(LinkOptions, DerivativeOverrides, BasicOptions):
     @field_validator("*")
     @classmethod
     def _anchor_paths(cls, value: object, info: ValidationInfo) -> object:
-        return anchor_path(value, info.context) if isinstance(value, Path) else value
+        return _anchored(value, info.context)
