@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
@@ -33,11 +34,11 @@ from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
+from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
-from iiif_server.web.start import STATIC_FILES, load_static_files
 from iiif_server.web.urls import PublicUrls
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,6 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     logging.getLogger("iiif_server").setLevel(config.log_level)
     app = web.Application(middlewares=[answer_options, answer_errors])
     app.on_response_prepare.append(add_common_headers)
-    app[STATIC_FILES] = load_static_files()
     app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
     add_routes(app, VERSIONS[config.default_api_version])
     return app
@@ -104,6 +104,7 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
 
 async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -> AsyncIterator[None]:
     """Start the pool, the caches and the profiles, and end them in reverse."""
+    app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
         pool = WorkerPool(_pool_settings(config))
         stack.push_async_callback(pool.close)

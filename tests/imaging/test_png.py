@@ -3,12 +3,18 @@
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
 
 from iiif_server.errors import UnreadableSource
 from iiif_server.imaging.png import read_layout
+from iiif_server.imaging.tasks import WorkbenchSettings
+from iiif_server.imaging.workbench import Workbench
 from tests.imaging.helpers import Bench, array, exif, picture
+from tests.imaging.test_colour import gray_profile
 
 LARGE = zlib.compress(b"x" * 3_000_000)
 
@@ -123,3 +129,21 @@ def test_refuses_more_data_than_pixels_need(tmp_path: Path, bench: Bench) -> Non
         file.truncate(3 * 1024**3)
     with pytest.raises(UnreadableSource, match="more data"):
         bench.probe(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_gray_with_alpha_stays_gray(tmp_path: Path, bench: Bench, dtype: type[Any]) -> None:
+    """At any depth; and a profile for gray counts."""
+    shift = 8 * np.dtype(dtype).itemsize - 8
+    gray, alpha = np.mgrid[0:256:4, 0:256:4]
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode((np.dstack((gray, alpha)) << shift).astype(dtype)))
+    assert not bench.probe(path).has_color
+    assert (bench.pixels(path) == np.dstack((gray, alpha))).all()
+    plain = path.read_bytes()
+    profile = chunk(b"iCCP", b"gray\0\0" + zlib.compress(gray_profile(gamma=1.0)))
+    path.unlink()
+    path.write_bytes(plain[:33] + profile + plain[33:])
+    changed = Bench(Workbench(WorkbenchSettings())).pixels(path)
+    assert (changed[..., 1] == alpha).all()
+    assert (changed[32, :, 0] > gray[32, 0] + 40).all()

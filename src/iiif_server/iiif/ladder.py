@@ -15,7 +15,7 @@ from typing import NamedTuple
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 
 TILE = Dimensions(512, 512)
-"""The tile size that is advertised, in pixels."""
+"""The tile size that is advertised of what is not stored in tiles, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ def scale_factors(image: Dimensions, tile: Dimensions) -> tuple[int, ...]:
         factors.append(factors[-1] * 2)
 
 
-def tile_grid(image: Dimensions, limits: Limits) -> TileGrid | None:
+def tile_grid(image: Dimensions, limits: Limits, tile: Dimensions = TILE) -> TileGrid | None:
     """The tiles to advertise, or ``None`` where the limits allow no tile of this size (section 5.2).
 
     An image that is narrower or lower than a tile has the same grid if the tile's size is stated as its own,
     which is what the limits may demand.
     """
-    clipped = Dimensions(min(TILE.width, image.width), min(TILE.height, image.height))
+    clipped = Dimensions(min(tile.width, image.width), min(tile.height, image.height))
     if not limits.allow(clipped):
         return None
-    return TileGrid(*(TILE if limits.allow(TILE) else clipped), scale_factors(image, TILE))
+    return TileGrid(*(tile if limits.allow(tile) else clipped), scale_factors(image, tile))
 
 
 def full_scale_tiles(image: Dimensions) -> Iterator[Rectangle]:

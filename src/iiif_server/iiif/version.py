@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 from iiif_server.iiif.geometry import Dimensions
-from iiif_server.iiif.ladder import Limits, advertised_sizes, tile_grid
+from iiif_server.iiif.ladder import TILE, Limits, advertised_sizes, tile_grid
 from iiif_server.iiif.links import Links, physical_dimensions
 from iiif_server.iiif.parameters import Format, Size
 from iiif_server.iiif.resolve import Operation
@@ -29,6 +29,7 @@ class Description:
         preferred_formats: those of them that clients should ask for, best first.
         links: what info.json links to, filled in for this image.
         resolution: pixels per inch of the image, where that is to be stated.
+        tile: the size of tile that comes cheapest.
     """
 
     image_id: str
@@ -41,6 +42,7 @@ class Description:
     preferred_formats: Sequence[Format] = ()
     links: Links = field(default_factory=Links)
     resolution: float | None = None
+    tile: Dimensions = TILE
 
     def maxima(self) -> dict[str, int]:
         """The limits, by the names that both versions give them."""
@@ -52,7 +54,7 @@ class Description:
         """The properties ``sizes`` and ``tiles``; no tiles where the limits allow none."""
         sizes = advertised_sizes(self.image, self.limits, self.min_size)
         found: dict[str, Any] = {"sizes": [{"width": size.width, "height": size.height} for size in sizes]}
-        if grid := tile_grid(self.image, self.limits):
+        if grid := tile_grid(self.image, self.limits, self.tile):
             factors = list(grid.scale_factors)
             found["tiles"] = [{"width": grid.width, "height": grid.height, "scaleFactors": factors}]
         return found

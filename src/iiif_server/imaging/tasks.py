@@ -8,7 +8,7 @@ from typing import Any, Self
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.resolve import Operation
 
-RENDER_VERSION = 2
+RENDER_VERSION = 3
 """Part of every cache key: raise it when the same request would give other bytes."""
 
 
@@ -111,6 +111,7 @@ class SourceProperties:
         media_type: of the stored file, found from its bytes, never from its name.
         has_color: whether gray is less than what there is.
         resolution: pixels per inch of the upright image, if the file tells one for both axes.
+        tile: the size of tile of the upright image that comes cheapest, where the file is stored in tiles.
     """
 
     width: int
@@ -118,6 +119,7 @@ class SourceProperties:
     media_type: str
     has_color: bool
     resolution: float | None = None
+    tile: Dimensions | None = None
 
     @property
     def size(self) -> Dimensions:
@@ -131,11 +133,12 @@ class SourceProperties:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
-        resolution = data.get("resolution")
+        resolution, tile = data.get("resolution"), data.get("tile")
         return cls(
             int(data["width"]),
             int(data["height"]),
             str(data["media_type"]),
             bool(data["has_color"]),
             None if resolution is None else float(resolution),
+            None if tile is None else Dimensions(int(tile[0]), int(tile[1])),
         )

@@ -32,6 +32,7 @@ class ImageInfo:
         has_color: whether the image is more than gray.
         rights: a rights URI of this image, where it has its own.
         resolution: pixels per inch of the full, upright image, if known; ``physical_scale`` tells clients.
+        tile: the size of the tiles that the source is stored in, if it is; info.json then offers these.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ImageInfo:
     has_color: bool = True
     rights: str | None = None
     resolution: float | None = None
+    tile: Dimensions | None = None
 
     @property
     def size(self) -> Dimensions:

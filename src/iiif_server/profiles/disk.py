@@ -94,6 +94,7 @@ class DiskProfile(Profile[DiskOptions]):
             media_type=properties.media_type,
             has_color=properties.has_color,
             resolution=properties.resolution,
+            tile=properties.tile,
         )
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from iiif_server.iiif.ladder import TILE
 from iiif_server.iiif.links import placeholder_values
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion, Description
@@ -58,6 +59,7 @@ class DocumentService:
             preferred_formats=rules.preferred_formats,
             links=options.links.filled(self._values(identifier, image_id, api)),
             resolution=info.resolution if options.physical_scale else None,
+            tile=info.tile or TILE,
         )
         return InfoDocument(info, options.cache_for, api.document(description))
 

@@ -95,5 +95,10 @@ async def _ask(profile: Profile[Any], identifier: Identifier) -> ImageInfo:
     async with profile.use_source(info) as path:
         page = await profile.context.probe(path, info.version, identifier.page)
     return replace(
-        info, width=page.width, height=page.height, has_color=page.has_color, resolution=page.resolution
+        info,
+        width=page.width,
+        height=page.height,
+        has_color=page.has_color,
+        resolution=page.resolution,
+        tile=page.tile,
     )

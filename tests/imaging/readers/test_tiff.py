@@ -14,9 +14,11 @@ from iiif_server.errors import ImageNotFound, SourceTooLarge, UnreadableSource
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.imaging.readers.registry import open_source
 from iiif_server.imaging.readers.tiff.reader import LibtiffSource, TiffSource
+from iiif_server.imaging.readers.tiff.samples import _rounded_lab
 from iiif_server.imaging.tasks import SourceFile, SourceLimits, SourceProperties, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from tests.imaging.helpers import Bench, array, mean_error, picture
+from tests.matrix.arithmetic import srgb_of_lab
 
 WIDTH, HEIGHT = 301, 203
 RGB = np.asarray(picture(WIDTH, HEIGHT, noise=3))
@@ -194,24 +196,24 @@ def test_lab_of_sixteen_bits(shared_images: Path, bench: Bench) -> None:
     lab = np.stack(
         (stored[..., 0] / 65535 * 100, *(stored[..., i].astype(np.int16) / 256 for i in (1, 2))), axis=-1
     )
-    assert mean_error(bench.pixels(path), srgb_of_lab(lab)) < 1
+    assert mean_error(bench.pixels(path), srgb_of_lab(lab).astype(np.int64)) < 0.65
 
 
-def srgb_of_lab(lab: Any) -> Any:
-    """CIELab under D50 to sRGB by the textbook (CIE 15, Bradford adaptation, IEC 61966-2-1)."""
-    fy = (lab[..., 0] + 16) / 116
-    f = np.stack((fy + lab[..., 1] / 500, fy, fy - lab[..., 2] / 200), axis=-1)
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.96422, 1.0, 0.82521]
-    to_linear = np.array(
-        [
-            [3.1338561, -1.6168667, -0.4906146],
-            [-0.9787684, 1.9161415, 0.0334540],
-            [0.0719453, -0.2289914, 1.4052427],
-        ]
-    )
-    linear = np.clip(xyz @ to_linear.T, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.int64)
+@pytest.mark.parametrize(
+    ("signed", "stored", "expected"),
+    [
+        (True, (0, 0, 0), (0, 0, 0)),
+        (True, (0x7FFF, 0x0080, -0x0081), (128, 1, 255)),
+        (True, (0x8100, 0x007F, -0x0080), (129, 0, 0)),
+        (True, (0xFFFF, 0x7FFF, -0x8000), (255, 127, 128)),
+        (False, (0xFFFF, 0x8000, 0x807F), (255, 128, 128)),
+        (False, (0x0080, 0x0000, 0xFFFF), (1, 0, 255)),
+    ],
+)
+def test_lab_is_rounded(signed: bool, stored: Any, expected: Any) -> None:
+    """To the nearest byte, without running over; signs stay."""
+    samples = np.array(stored, np.int32).astype(np.uint16).reshape(1, 1, 3)
+    assert _rounded_lab(samples, signed=signed).ravel().tolist() == list(expected)
 
 
 LEVELS = [RGB[::factor, ::factor] for factor in (1, 2, 4, 8)]
@@ -387,6 +389,26 @@ def test_a_tile_may_not_hold_a_larger_jpeg(tmp_path: Path, bench: Bench) -> None
     path.write_bytes(data)
     with pytest.raises(UnreadableSource):
         bench.render(path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "offered"),
+    [(None, None), (256, 256), (240, 240), (1024, 1024), (2048, None), (64, 192), (16, 192), (176, 352)],
+)
+def test_stored_tiles_are_offered(
+    tmp_path: Path, bench: Bench, stored: int | None, offered: int | None
+) -> None:
+    """As they are, or several together if they are small; none that are too large."""
+    tile = (stored, stored) if stored else None
+    path = write(tmp_path / "a.tif", GRAY, photometric="minisblack", tile=tile)
+    assert bench.probe(path).tile == ((offered, offered) if offered else None)
+
+
+def test_tiles_lie_as_the_image_does(tmp_path: Path, bench: Bench) -> None:
+    """Upright."""
+    turned = (274, "H", 1, 6, True)
+    path = write(tmp_path / "a.tif", GRAY, photometric="minisblack", tile=(256, 512), extratags=[turned])
+    assert bench.probe(path).tile == (256, 512)
 
 
 def test_resolution(tmp_path: Path, opened: Any) -> None:

@@ -1,12 +1,11 @@
 """JPEG 2000: decoded by OpenJPEG through Pillow, at a lower resolution where the file stores one.
 
-What Pillow has no mode for, CIELab, is decoded by imagecodecs and handed on as Lab.
+What Pillow has no mode for, CIELab, and what it decodes wrongly is decoded by imagecodecs, at full size only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -17,21 +16,31 @@ from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.credit.sources import jp2_blocks, read_credit
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
-from iiif_server.imaging.metadata import icc_profile, image_resolution
+from iiif_server.imaging.metadata import image_resolution
 from iiif_server.imaging.orientation import IDENTITY
 from iiif_server.imaging.readers.base import Decoded, Source
+from iiif_server.imaging.readers.jp2 import (
+    Channel,
+    Colours,
+    LabSpace,
+    codestream,
+    read_channels,
+    read_colours,
+)
 from iiif_server.imaging.readers.pillow import PillowSource
 from iiif_server.imaging.tasks import SourceLimits
 
 _REDUCTIONS = (1, 2, 4, 8, 16, 32)
-_ENUMERATED, _CIELAB = 1, 14
-_LAB_RANGES = (100, 0, 170, 128, 200, 96)
-"""Range and offset of L*, a* and b* at 8 bits, where the file states none (ISO/IEC 15444-2, M.11.7.4.1)."""
-_MAX_BOXES = 1000
+_WHOLE_BYTES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+"""Modes of 8 bits for each channel; Pillow has one of 16 for gray, which it fills rightly."""
 
 
 class Jpeg2000Source(PillowSource):
-    """A JP2 file or a bare codestream."""
+    """A JP2 file or a bare codestream. Of its profile Pillow says nothing."""
+
+    def __init__(self, file: BinaryIO, header: Header, colours: Colours) -> None:
+        super().__init__(file, header, "JPEG2000")
+        self._profile = colours.profile
 
     def decode(self, reduction: int, part: Rectangle | None) -> Decoded:
         """See :meth:`Source.decode`."""
@@ -39,7 +48,7 @@ class Jpeg2000Source(PillowSource):
         image = self.open_image()
         if reduction == 1:
             image.load()
-            return Decoded(image, icc_profile(image))
+            return Decoded(image, self._profile)
         try:
             image.reduce = reduction.bit_length() - 1  # type: ignore[method-assign, assignment]
             image.load()
@@ -47,40 +56,50 @@ class Jpeg2000Source(PillowSource):
             # Stored with fewer resolutions than that, as a whole or in one tile.
             image = self.open_image()
             image.load()
-            return Decoded(image.copy().reduce(reduction), icc_profile(image))
-        return Decoded(image, icc_profile(image))
+            return Decoded(image.copy().reduce(reduction), self._profile)
+        return Decoded(image, self._profile)
 
 
-class LabSource(Source):
-    """A JP2 file in the enumerated colour space CIELab."""
-
-    def __init__(self, file: BinaryIO, header: Header, ranges: tuple[int, ...]) -> None:
-        super().__init__(file, header)
-        self._ranges = ranges
-
-    def decode(self, reduction: int, part: Rectangle | None) -> Decoded:
-        """See :meth:`Source.decode`."""
-        import imagecodecs
-        import numpy as np
-
-        assert reduction == 1
-        assert part is None
-        self.file.seek(0)
-        samples = imagecodecs.jpeg2k_decode(self.file.read(), numthreads=1)
-        if samples.dtype != np.uint8 or samples.shape[2:] != (3,):
-            raise ValueError(f"no 8-bit Lab: {samples.dtype} {samples.shape}")
-        extents = np.array(self._ranges[::2], np.float32)
-        offsets = np.array(self._ranges[1::2], np.float32)
-        lab = (samples - offsets) * (extents / 255)
-        # As Pillow takes it: L* from 0 to 255, a* and b* as signed bytes.
-        lab[..., 0] *= 255 / 100
-        limits = np.array([[0, -128, -128], [255, 127, 127]], np.float32)
-        packed = np.clip(np.rint(lab), *limits).astype(np.int16).astype(np.uint8)
-        return Decoded(Image.frombytes("LAB", packed.shape[1::-1], packed.tobytes()), None)
+class _BareSource(Source):
+    """What is decoded past Pillow."""
 
     def credit(self) -> Credit:
         """See :meth:`Source.credit`."""
         return read_credit(*jp2_blocks(self.file))
+
+
+class ImagecodecsSource(_BareSource):
+    """What Pillow decodes wrongly: other depths than 8 bits, and chroma of fewer samples than luma."""
+
+    def __init__(self, file: BinaryIO, header: Header, mode: str, bits: int, colours: Colours) -> None:
+        super().__init__(file, header)
+        self._mode, self._bits, self._profile = mode, bits, colours.profile
+
+    def decode(self, reduction: int, part: Rectangle | None) -> Decoded:
+        """See :meth:`Source.decode`."""
+        assert reduction == 1
+        assert part is None
+        # The codec applies a profile in its own way if it sees one.
+        data = codestream(self.file) if self._profile else _whole(self.file)
+        pixels = _samples(data, len(self._mode), self._bits)
+        return Decoded(Image.frombytes(self._mode, pixels.shape[1::-1], pixels.tobytes()), self._profile)
+
+
+class LabSource(_BareSource):
+    """A JP2 file in the enumerated colour space CIELab."""
+
+    def __init__(self, file: BinaryIO, header: Header, space: LabSpace) -> None:
+        super().__init__(file, header)
+        self._space = space
+
+    def decode(self, reduction: int, part: Rectangle | None) -> Decoded:
+        """See :meth:`Source.decode`."""
+        from iiif_server.imaging.readers.cielab import from_samples, lab_image, under_d50
+
+        assert reduction == 1
+        assert part is None
+        lab = from_samples(_samples(_whole(self.file), 3, 8), self._space)
+        return Decoded(lab_image(under_d50(lab) if self._space.is_d65 else lab), None)
 
 
 def open_jpeg2000(file: BinaryIO, limits: SourceLimits) -> Source:
@@ -96,10 +115,25 @@ def open_jpeg2000(file: BinaryIO, limits: SourceLimits) -> Source:
         stored = Dimensions(*image.size)
         coloured, dots = has_color(image), image_resolution(image)
     check_size(stored, limits.max_pixels)
-    if (ranges := _lab_ranges(file)) is not None:
-        return LabSource(file, Header(stored, IDENTITY, has_color=True), ranges)
+    colours = read_colours(file)
+    if colours.lab is not None:
+        return LabSource(file, Header(stored, IDENTITY, has_color=True), colours.lab)
+    if image.mode in _WHOLE_BYTES and (bits := _bits_if_wrong(read_channels(file))):
+        return ImagecodecsSource(
+            file, Header(stored, IDENTITY, coloured, resolution=dots), image.mode, bits, colours
+        )
     header = Header(stored, IDENTITY, coloured, _reductions(stored), resolution=dots)
-    return Jpeg2000Source(file, header, "JPEG2000")
+    return Jpeg2000Source(file, header, colours)
+
+
+def _bits_if_wrong(channels: list[Channel]) -> int:
+    """The bits of each sample of what Pillow decodes wrongly; 0 for what it decodes rightly.
+
+    Of more than 8 bits it makes white black, of fewer it makes white gray, and it mixes up the rows of
+    channels that have different sizes.
+    """
+    bits = max((channel.bits for channel in channels), default=8)
+    return bits if bits != 8 or len({channel.step for channel in channels[:3]}) > 1 else 0
 
 
 def _reductions(stored: Dimensions) -> tuple[int, ...]:
@@ -112,35 +146,25 @@ def _reductions(stored: Dimensions) -> tuple[int, ...]:
     ) or (1,)
 
 
-def _lab_ranges(file: BinaryIO) -> tuple[int, ...] | None:
-    """Range and offset of each channel if the first colour specification is CIELab, else ``None``."""
-    for kind, start, end in _boxes(file, 0, None):
-        if kind == b"jp2h":
-            for inner, inner_start, inner_end in _boxes(file, start, end):
-                if inner == b"colr":
-                    file.seek(inner_start)
-                    return _parse_colour(file.read(min(inner_end - inner_start, 64)))
-    return None
+def _whole(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
-def _parse_colour(box: bytes) -> tuple[int, ...] | None:
-    if box[:1] != bytes([_ENUMERATED]) or int.from_bytes(box[3:7]) != _CIELAB:
-        return None
-    stated = tuple(int.from_bytes(box[at : at + 4]) for at in range(7, 31, 4))
-    return stated if len(box) >= 31 and all(stated[::2]) else _LAB_RANGES
+def _samples(data: bytes, count: int, bits: int) -> Any:
+    """8 bits of each sample, by row, column and channel; all channels of the full size.
 
+    As of TIFFs: of up to 8 bits all values count, of more the highest 8.
+    """
+    import imagecodecs
+    import numpy as np
 
-def _boxes(file: BinaryIO, start: int, end: int | None) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of the contents of the boxes in a range of the file (ISO/IEC 15444-1, I.4)."""
-    for _ in range(_MAX_BOXES):
-        file.seek(start)
-        head = file.read(16)
-        if len(head) < 8 or (end is not None and start >= end):
-            return
-        length, kind, body = int.from_bytes(head[:4]), head[4:8], start + 8
-        if length == 1:
-            length, body = int.from_bytes(head[8:16]), start + 16
-        if length < body - start:
-            return  # to the end of the file, which is the codestream, or nonsense
-        yield kind, body, start + length
-        start += length
+    samples = imagecodecs.jpeg2k_decode(data, numthreads=1)
+    if samples.dtype.kind not in "ui" or samples.shape[2:] != ((count,) if count > 1 else ()):
+        raise ValueError(f"not {count} channels: {samples.dtype} {samples.shape}")
+    if samples.dtype.kind == "i":
+        samples = samples.astype(np.int32) + (1 << bits - 1)
+    if bits == 8:
+        return samples
+    octets = samples >> bits - 8 if bits > 8 else samples.astype(np.uint16) * 255 // (2**bits - 1)
+    return octets.astype(np.uint8)

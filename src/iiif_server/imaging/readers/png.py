@@ -20,6 +20,7 @@ from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.tasks import SourceLimits
 
 _BYTES_PER_PIXEL, _BYTES_BESIDES = 9, 16 << 20
+_COLOUR_TYPE_AT, _GRAY_WITH_ALPHA = 25, 4
 
 
 class PngSource(Source):
@@ -33,8 +34,11 @@ class PngSource(Source):
         """See :meth:`Source.decode`."""
         assert reduction == 1
         assert part is None
-        image = Image.open(BytesIO(self._layout.assemble(self.file)), formats=("PNG",))
+        data = self._layout.assemble(self.file)
+        image: Image.Image = Image.open(BytesIO(data), formats=("PNG",))
         image.load()
+        if _is_gray_with_alpha(data) and image.mode == "RGBA":  # as Pillow reads it at 16 bits
+            image = Image.merge("LA", (image.getchannel("R"), image.getchannel("A")))
         return Decoded(image, self._layout.icc)
 
     def credit(self) -> Credit:
@@ -51,11 +55,18 @@ def open_png(file: BinaryIO, limits: SourceLimits) -> Source:
     """
     layout = png.read_layout(file)
     with guarded_decoding(limits.max_pixels):
-        image = Image.open(BytesIO(layout.assemble_head(file)), formats=("PNG",))
+        head = layout.assemble_head(file)
+        image = Image.open(BytesIO(head), formats=("PNG",))
         stored = Dimensions(*image.size)
         dots = resolution(*layout.density, PER_METRE) if layout.density else exif_resolution(layout.exif)
-        header = Header(stored, exif_orientation(layout.exif), has_color(image), resolution=dots)
+        coloured = has_color(image) and not _is_gray_with_alpha(head)
+        header = Header(stored, exif_orientation(layout.exif), coloured, resolution=dots)
     check_size(stored, limits.max_pixels)
     if layout.size > _BYTES_BESIDES + _BYTES_PER_PIXEL * stored.width * stored.height:
         raise UnreadableSource("The source image is a damaged PNG file: more data than its pixels need.")
     return PngSource(file, header, layout)
+
+
+def _is_gray_with_alpha(data: bytes) -> bool:
+    """Tell by the colour type, which the first chunk states (PNG third edition, 11.2.1)."""
+    return data[_COLOUR_TYPE_AT] == _GRAY_WITH_ALPHA

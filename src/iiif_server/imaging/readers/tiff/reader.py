@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from math import ceil
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -28,6 +29,7 @@ from iiif_server.imaging.tasks import SourceLimits
 
 _WIDTH, _HEIGHT, _ORIENTATION, _PROFILE = 256, 257, 274, 34675
 _RESOLUTION_UNIT, _X_RESOLUTION, _Y_RESOLUTION = 296, 282, 283
+_SMALLEST_TILE, _LARGEST_TILE = 192, 1024
 _UNITS = {2: PER_INCH, 3: PER_CENTIMETRE}
 
 # What it has to say about damaged files is said once, by the error.
@@ -120,6 +122,7 @@ def open_tiff(file: BinaryIO, limits: SourceLimits, page: int = 1) -> Source:
         tuple(sorted(levels)),
         parts=first.is_tiled,
         resolution=_resolution(first),
+        tile=_tile(levels),
     )
     return TiffSource(file, header, levels, limits)
 
@@ -172,6 +175,14 @@ def _value(page: TiffPage, code: int) -> Any:
         tag = page.tags.get(code)
         return tag.value if tag is not None else None
     return None
+
+
+def _tile(levels: dict[int, TiffPage]) -> Dimensions | None:
+    """The tile to ask for: the stored one, or several of them together if it is small."""
+    stored = {(page.tilewidth, page.tilelength) if page.is_tiled else (0, 0) for page in levels.values()}
+    if len(stored) > 1 or not all(0 < side <= _LARGEST_TILE for side in next(iter(stored))):
+        return None
+    return Dimensions(*(side * ceil(_SMALLEST_TILE / side) for side in stored.pop()))
 
 
 def _resolution(page: TiffPage) -> float | None:

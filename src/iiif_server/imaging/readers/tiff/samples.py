@@ -1,6 +1,7 @@
 """TIFF samples to pixels of 8 bits, in one of Pillow's modes.
 
-Up to 8 bits, the full range of values becomes 0 to 255. Of 9 to 16 bits the highest 8 count. Signed, floating
+Up to 8 bits, the full range of values becomes 0 to 255. Of 9 to 16 bits the highest 8 count; those of CIELab
+are rounded, since a* and b* have whole numbers for colours that differ visibly. Signed, floating
 point and wider samples have no range that could be known: the smallest finite value of the whole page becomes
 0, the largest 255, and NaN is black.
 """
@@ -118,7 +119,12 @@ def to_image(samples: NDArray[Any], meaning: Interpretation, extent: Range | Non
     if meaning.colours is not None:
         indices = np.minimum(samples[..., 0], len(meaning.colours) - 1)
         return Image.fromarray(meaning.colours[indices])
-    pixels = _stretched(samples, extent) if extent is not None else _to_bytes(samples, meaning.bits)
+    if extent is not None:
+        pixels = _stretched(samples, extent)
+    elif meaning.mode == "LAB" and meaning.bits == 16:
+        pixels = _rounded_lab(samples.view(np.uint16), signed=not meaning.unsigned_ab)
+    else:
+        pixels = _to_bytes(samples, meaning.bits)
     if meaning.inverted:
         colours = pixels[..., :1] if meaning.mode in {"L", "LA", "La"} else pixels
         pixels = np.concatenate((255 - colours, pixels[..., colours.shape[2] :]), axis=2)
@@ -136,6 +142,13 @@ def _to_bytes(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     else:
         octets = samples.view(np.uint16) >> (bits - 8)  # Lab's signed samples keep their sign
     return octets.astype(np.uint8, copy=False)
+
+
+def _rounded_lab(samples: NDArray[np.uint16], *, signed: bool) -> NDArray[np.uint8]:
+    """The nearest bytes; a sign stays one."""
+    offsets = np.array([0, 0x8000, 0x8000] if signed else [0, 0, 0], np.uint16)
+    nearest: NDArray[np.uint16] = (np.minimum(samples ^ offsets, 0xFF7F) + 0x80) >> 8
+    return (nearest ^ (offsets >> 8)).astype(np.uint8)
 
 
 def _stretched(samples: NDArray[Any], extent: Range) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""Each real image against an independent computation of what it should look like."""
