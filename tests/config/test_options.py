@@ -88,6 +88,20 @@ def test_paths_without_a_base_stay_relative() -> None:
     assert anchor_path(Path("a"), None) == Path("a")
 
 
+def test_paths_in_lists_and_mappings_are_anchored_as_well() -> None:
+    class Nested(ProfileOptions):
+        files: dict[str, Path]
+        folders: tuple[list[Path], ...] = ()
+
+    options = Nested.model_validate_json(
+        '{"rights": "x", "files": {"a": "b.tif", "c": "/d.tif"}, "folders": [["e"], []]}',
+        context={"base": Path("/base")},
+    )
+
+    assert options.files == {"a": Path("/base/b.tif"), "c": Path("/d.tif")}
+    assert options.folders == ([Path("/base/e")], [])
+
+
 def test_a_home_that_is_none() -> None:
     with pytest.raises(ValueError, match="known home directory"):
         anchor_path(Path("~nobody-has-this-name/a"), {"base": Path("/")})
