@@ -78,7 +78,7 @@ def test_the_render_settings_hold_all_that_changes_bytes() -> None:
     assert len(fields(RenderSettings)) == len(OTHER) - len(NOT_RENDERED) + 1  # and `lossless`
 
 
-@pytest.mark.parametrize("name", NOT_RENDERED)
+@pytest.mark.parametrize("name", sorted(NOT_RENDERED))
 def test_what_changes_no_bytes_throws_no_cache_away(name: str) -> None:
     top = DerivativeOptions(max_width=2000)
 
