@@ -9,7 +9,7 @@ from iiif_server import hookspecs
 from tests.support.references import REFERENCE, pages
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "commands.md", "plugins.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "commands.md", "formats.md", "plugins.md"])
 def test_a_reference_page_is_fresh(name):
     assert (REFERENCE / name).read_text() == pages()[name].rstrip("\n") + "\n", (
         "run: python -m tests.support.references"

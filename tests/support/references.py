@@ -10,6 +10,7 @@ from iiif_server import hookspecs
 from iiif_server.cli.main import build_parser
 from iiif_server.config.describe import refreshed
 from iiif_server.profiles.disk import DiskOptions
+from tests.support import formats
 from tests.support.paths import REPOSITORY
 
 REFERENCE = REPOSITORY / "docs" / "reference"
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
             {"disk": DiskOptions},
         ),
         "commands.md": _commands(),
+        "formats.md": formats.refreshed((REFERENCE / "formats.md").read_text()),
         "plugins.md": _plugins(),
     }
 

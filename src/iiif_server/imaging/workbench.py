@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import PIL
 from lru import LRU
-from PIL import Image, features
+from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed
+from iiif_server.imaging.codecs import versions
 from iiif_server.imaging.decode import checked_jpeg, decode_level
 from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
@@ -56,9 +56,7 @@ class Workbench:
 
         The fingerprint belongs into cache keys: another codec makes other bytes of the same request.
         """
-        names = ("jpg", "jpg_2000", "libtiff", "webp", "avif", "zlib", "littlecms2")
-        versions = {name: features.version(name) for name in names}
-        codecs = f"Pillow {PIL.__version__} {versions}"
+        codecs = ", ".join(f"{name} {version}" for name, version in versions().items())
         formats = [str(item) for item in available_formats()]
         return {"lossless": self._library is not None, "codecs": codecs, "formats": formats}, b""
 
