@@ -6,7 +6,8 @@ IMAGES is a directory with the test collection. Each file is scaled to 1500 pixe
 its width if it has less, and written as JPEG of quality 85 with chroma of half the size. The reference is the
 file decoded by another reader, upright, in sRGB, scaled by Pillow's Lanczos. Told are the peak
 signal-to-noise ratio of what is in the JPEG, and of the pixels before they became JPEG. libvips is called as
-``vipsthumbnail`` does, with sRGB for the result's profile, and no metadata is kept. Needs what the tests need.
+``vipsthumbnail`` does, with sRGB for the result's profile, and no metadata is kept.
+Needs what the tests need.
 """
 
 import argparse
