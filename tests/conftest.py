@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import BlockBuster, blockbuster_ctx
+from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
-from tests.support.leaks import Resources, tasks_left_behind
+from iiif_server.testing.blocking import forbid_blocking
+from iiif_server.testing.leaks import Resources, tasks_left_behind
 from tests.support.paths import SHARED_IMAGES
 from tests.support.server import ServerFactory, server_factory
 
@@ -20,13 +21,15 @@ MAY_BLOCK = [
     # Before the first request nobody waits for the loop.
     ("iiif_server/app.py", {"create_app", "build_app", "directory_app", "read_config"}),
     ("aiohttp/web_urldispatcher.py", {"add_static"}),
-    # An import inside a function happens once.
-    ("<frozen importlib._bootstrap>", {"_find_and_load"}),
-    # Starting a child waits until it was executed, as asyncio's own subprocesses do.
-    ("subprocess.py", {"_execute_child"}),
 ]
 
 FACTORIES = pytest.StashKey[list[ServerFactory]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what to do where the kit's fixtures are not registered, instead of missing them in every test."""
+    if not config.pluginmanager.has_plugin("iiif_server"):
+        raise pytest.UsageError("iiif-server is not installed as it is here: pip install --editable .")
 
 
 def is_async(function: object) -> bool:
@@ -65,10 +68,7 @@ def loop_never_blocks(
     if request.node.get_closest_marker("e2e"):  # the server has a loop of its own, in another process
         yield None
         return
-    with blockbuster_ctx("iiif_server") as blockbuster:
-        for function in blockbuster.functions.values():
-            for filename, functions in MAY_BLOCK:
-                function.can_block_in(filename, functions)
+    with forbid_blocking(["iiif_server"], besides=MAY_BLOCK) as blockbuster:
         yield blockbuster
 
 
@@ -94,6 +94,17 @@ def module_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerFactory]:
     """The same for a server that all tests of a module share."""
+    with server_factory(tmp_path_factory.mktemp("servers")) as factory:
+        request.config.stash.setdefault(FACTORIES, []).append(factory)
+        yield factory
+        request.config.stash[FACTORIES].remove(factory)
+
+
+@pytest.fixture(scope="session")
+def session_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerFactory]:
+    """The same for servers that the tests of several modules share."""
     with server_factory(tmp_path_factory.mktemp("servers")) as factory:
         request.config.stash.setdefault(FACTORIES, []).append(factory)
         yield factory

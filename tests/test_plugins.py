@@ -54,7 +54,8 @@ def installed(monkeypatch):
     return install
 
 
-def test_disk_comes_in_through_the_entry_point_of_its_distribution():
+def test_hook_iiif_register_profiles():
+    """The built-in profile comes in through it, by the entry point of its distribution."""
     plugins = load_plugins()
     disk = next(plugin for plugin in plugins.found if plugin.name == "disk")
 

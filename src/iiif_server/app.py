@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,27 +19,29 @@ from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
-from iiif_server.config.model import Config
+from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
 from iiif_server.execution.settings import PoolSettings
-from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.versions import VERSIONS
 from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
-from iiif_server.profiles.base import Profile, ProfileContext
+from iiif_server.profiles.base import Probe, Profile, ProfileContext
+from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
+from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
-from iiif_server.web.start import STATIC_FILES, load_static_files
 from iiif_server.web.urls import PublicUrls
+
+logger = logging.getLogger(__name__)
 
 CONFIG_VARIABLE = "IIIF_CONFIG"
 """The environment variable that names the configuration file for servers that call :func:`create_app`."""
@@ -93,7 +97,6 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     logging.getLogger("iiif_server").setLevel(config.log_level)
     app = web.Application(middlewares=[answer_options, answer_errors])
     app.on_response_prepare.append(add_common_headers)
-    app[STATIC_FILES] = load_static_files()
     app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
     add_routes(app, VERSIONS[config.default_api_version])
     return app
@@ -101,6 +104,7 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
 
 async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -> AsyncIterator[None]:
     """Start the pool, the caches and the profiles, and end them in reverse."""
+    app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
         pool = WorkerPool(_pool_settings(config))
         stack.push_async_callback(pool.close)
@@ -110,11 +114,10 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
         stack.push_async_callback(profiles.close)
         infos = InfoService(profiles)
-        limits = Limits(config.max_width, config.max_height, config.max_area)
-        rules = await _render_rules(config, limits, pool)
+        rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         app[SITE] = Site(
             images=ImageService(infos, pool, cache, rules),
-            documents=DocumentService(infos, limits, config.min_sizes_size, rules.formats),
+            documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
             gallery=config.gallery,
@@ -146,25 +149,52 @@ async def _start_derivative_cache(config: Config) -> DerivativeCache:
     return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
 
 
-async def _render_rules(config: Config, limits: Limits, pool: WorkerPool) -> RenderRules:
-    """Ask a worker what it can do: the codecs are loaded there and nowhere else."""
-    abilities = (await pool.run(Task("abilities", None, affinity=""))).meta
-    settings = replace(config.render_settings, lossless=bool(abilities["lossless"]))
+def _render_rules(config: Config, abilities: Mapping[str, Any]) -> dict[str, RenderRules]:
+    """What is made for each profile, given what a worker says it can do: codecs are loaded there alone."""
     formats = frozenset(map(Format, abilities["formats"]))
-    return RenderRules(limits, settings, formats, str(abilities["codecs"]))
+    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
+    _warn_of_formats(
+        {wanted for options in chosen.values() for wanted in options.preferred_formats} - formats
+    )
+    return {
+        name: RenderRules(
+            limits=options.limits,
+            settings=replace(options.render_settings, lossless=bool(abilities["lossless"])),
+            formats=formats,
+            renderer=str(abilities["codecs"]),
+            preferred_formats=tuple(wanted for wanted in options.preferred_formats if wanted in formats),
+        )
+        for name, options in chosen.items()
+    }
+
+
+def _warn_of_formats(missing: AbstractSet[Format]) -> None:
+    if missing:
+        names = ", ".join(wanted for wanted in Format if wanted in missing)
+        logger.warning("preferred_formats: left out, as no codec here writes them: %s", names)
 
 
 def _profiles(config: Config, plugins: Plugins, pool: WorkerPool) -> dict[str, Profile[Any]]:
-    profiles = {}
-    for name, configured in config.profiles.items():
-        logger = logging.getLogger(f"iiif_server.profile.{name}")
-        logger.setLevel(configured.options.log_level)
-        context = ProfileContext(
-            name=name,
-            source_path=config.source_path / name,
-            cache_path=config.cache_path / "profiles" / name,
-            probe=Prober(pool, configured.options.info_json_cache_size),
-            logger=logger,
+    return {
+        name: create_profile(
+            configured, config, plugins, Prober(pool, configured.options.info_json_cache_size)
         )
-        profiles[name] = plugins.profile_types[configured.type].profile(context, configured.options)
-    return profiles
+        for name, configured in config.profiles.items()
+    }
+
+
+def create_profile(
+    configured: ConfiguredProfile, config: Config, plugins: Plugins, probe: Probe
+) -> Profile[Any]:
+    """Make one configured profile, with its directories and its logger."""
+    name = configured.name
+    logger = logging.getLogger(f"iiif_server.profile.{name}")
+    logger.setLevel(configured.options.log_level)
+    context = ProfileContext(
+        name=name,
+        source_path=config.source_path / name,
+        cache_path=config.cache_path / "profiles" / name,
+        probe=probe,
+        logger=logger,
+    )
+    return plugins.profile_types[configured.type].profile(context, configured.options)

@@ -124,7 +124,13 @@ def test_every_part_of_the_operation_is_in_the_key(field: str) -> None:
 def test_every_render_setting_is_in_the_key(field: str) -> None:
     value = getattr(RenderSettings(), field)
     other: Any = (
-        not value if isinstance(value, bool) else (0, 0, 0) if isinstance(value, tuple) else value + 1
+        not value
+        if isinstance(value, bool)
+        else (0, 0, 0)
+        if isinstance(value, tuple)
+        else "other"
+        if isinstance(value, str)
+        else value + 1
     )
     changed = replace(RenderSettings(), **{field: other})
     assert derivative_key(**{**INPUTS, "settings": changed}) != derivative_key(**INPUTS)

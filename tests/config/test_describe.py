@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from iiif_server.config.describe import BEGIN, END, example, reference, refreshed, schema
 from iiif_server.config.model import Config
+from iiif_server.profiles.derivatives import DerivativeOverrides
 from iiif_server.profiles.options import ProfileOptions
 
 from .conftest import StoreOptions
@@ -47,10 +48,21 @@ def test_the_reference_names_every_key_once(option_models: Models) -> None:
     text = reference(option_models)
 
     for key in Config.model_fields:
-        # log_level is a key of the top level and of every profile.
-        assert text.count(f"\n| `{key}` |") == (2 if key == "log_level" else 1), key
-    for key in {"type", *ProfileOptions.model_fields, *StoreOptions.model_fields} - {"log_level"}:
+        assert text.count(f"\n| `{key}` |") == (2 if key in ProfileOptions.model_fields else 1), key
+    for key in {
+        "type",
+        *ProfileOptions.model_fields,
+        *StoreOptions.model_fields,
+    } - Config.model_fields.keys():
         assert text.count(f"\n| `{key}` |") == 1, key
+
+
+def test_what_the_top_level_explains_is_explained_once(option_models: Models) -> None:
+    for text in (reference(option_models), example({"disk": option_models["disk"]})):
+        assert text.count("How hard PNGs are compressed") == 1
+        assert text.count("As at the top level, for this profile.") == len(DerivativeOverrides.model_fields)
+    profile = schema(option_models)["properties"]["profiles"]["additionalProperties"]["oneOf"][0]
+    assert profile["properties"]["png_compression"]["description"].startswith("How hard PNGs are compressed")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +73,7 @@ def test_the_reference_names_every_key_once(option_models: Models) -> None:
         "| `mode` | `fast` or `slow` | `fast` | How to read. |",
         "| `limit` | whole number or text | `4` | A number or 'all'. |",
         '| `retry` | mapping | `{"attempts": 3}` | What to do on errors. |',
+        "| `max_area` | whole number from 1 or null | `null` | As at the top level, for this profile. |",
         "| `path` | path or null | `null` | Where the images are. |",
     ],
 )
@@ -91,6 +104,8 @@ def accepts(part: dict[str, Any], value: Any, whole: dict[str, Any]) -> bool:
         return any(accepts(branch, value, whole) for branch in part["anyOf"])
     if "oneOf" in part:
         return sum(accepts(branch, value, whole) for branch in part["oneOf"]) == 1
+    if not part.keys() - {"title", "description"}:
+        return True
     if "const" in part:
         return bool(value == part["const"])
     if "enum" in part:
@@ -150,6 +165,10 @@ def test_the_schema_accepts_the_example(option_models: Models, document: Any) ->
         {"profiles": {"a": {"rights": "x"}}},
         {"profiles": {"a": {"type": "disk", "rights": "x", "hosts": ["a"]}}},
         {"profiles": {"a": {"type": "store", "rights": "x", "hosts": ["a"], "retry": {"atempts": 2}}}},
+        {"profiles": {"a": {"type": "disk", "rights": "x", "jpeg_quality": 101}}},
+        {"profiles": {"a": {"type": "disk", "rights": "x", "preferred_formats": ["bmp"]}}},
+        {"profiles": {"a": {"type": "disk", "rights": "x", "part_of": [{"id": "https://example.org"}]}}},
+        {"jpeg_subsampling": "4:1:1"},
         {"image_pool_size": "ten"},
         {"image_pool_size": 0},
         {"disk_cache_size": "5 apples"},

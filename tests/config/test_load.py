@@ -12,7 +12,11 @@ from pydantic import BaseModel, ValidationError
 from iiif_server.config.load import DIRECTORY_RIGHTS, directory_config, load_config
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.errors import ConfigurationError
+from iiif_server.iiif.ladder import Limits
+from iiif_server.iiif.links import Links
+from iiif_server.iiif.parameters import Format
 from iiif_server.imaging.tasks import RenderSettings
+from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.options import ProfileOptions
 
 from .conftest import DiskOptions, StoreOptions
@@ -36,9 +40,18 @@ NEW_KEYS = {
     "default_profile": None,
     "trusted_proxies": (),
     "jpeg_quality": 85,
+    "jpeg_progressive": False,
+    "jpeg_subsampling": "4:2:0",
+    "png_compression": 3,
     "webp_quality": 80,
+    "webp_effort": 2,
     "avif_quality": 60,
+    "avif_effort": 0,
+    "jp2_quality": 65,
+    "tif_compression": "deflate",
     "background": "#ffffff",
+    "metadata": "strip",
+    "preferred_formats": (),
     "max_width": None,
     "max_height": None,
     "max_area": 100_000_000,
@@ -144,6 +157,59 @@ profiles:
     assert (options.hosts, options.cache_size, options.retry.attempts) == (("a", "b"), 10_000, 5)
 
 
+def test_options_that_a_profile_and_the_top_level_share(load: Load) -> None:
+    config = load("""\
+webp_effort: 0
+jpeg_progressive: true
+profiles:
+  a: {type: disk, rights: x, webp_effort: 6, jpeg_progressive: false, preferred_formats: [avif, jpg]}
+  b: {type: disk, rights: x, webp_effort: null, max_width: 9, max_height: 5}
+""")
+    first, second = (effective(config, profile.options) for profile in config.profiles.values())
+
+    assert (first.webp_effort, first.jpeg_progressive) == (6, False)
+    assert first.preferred_formats == (Format.AVIF, Format.JPG)
+    assert (second.webp_effort, second.jpeg_progressive, second.preferred_formats) == (0, True, ())
+    assert second.limits == Limits(9, 5, 100_000_000)
+
+
+def test_links_are_kept_as_they_are_written(load: Load) -> None:
+    config = load("""\
+profiles:
+  a:
+    type: disk
+    rights: x
+    part_of: [{id: "https://example.org/{name}", type: Manifest, label: {en: [A book, "{name}"]}}]
+    see_also: [{id: "{id}.xml", type: Dataset, format: text/xml, profile: "https://example.org/p"}]
+    service:
+      - "@context": http://iiif.io/api/auth/1/context.json
+        "@id": https://example.org/login
+        "@type": AuthCookieService1
+        service: [{"@id": https://example.org/token, ttl: 3.5, on: true, off: null}]
+""")
+
+    assert config.profiles["a"].options.links == Links(
+        part_of=(
+            {
+                "id": "https://example.org/{name}",
+                "type": "Manifest",
+                "label": {"en": ["A book", "{name}"]},
+            },
+        ),
+        see_also=(
+            {"id": "{id}.xml", "type": "Dataset", "format": "text/xml", "profile": "https://example.org/p"},
+        ),
+        service=(
+            {
+                "@context": "http://iiif.io/api/auth/1/context.json",
+                "@id": "https://example.org/login",
+                "@type": "AuthCookieService1",
+                "service": [{"@id": "https://example.org/token", "ttl": 3.5, "on": True, "off": None}],
+            },
+        ),
+    )
+
+
 def test_relative_paths_start_at_the_file(load: Load, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
 
@@ -209,6 +275,10 @@ def test_a_configuration_made_in_code_is_checked_as_well(load: Load) -> None:
         Config(profiles={"b": profile})
     with pytest.raises(ValidationError):
         Config(profiles={})
+    tall = ConfiguredProfile(name="a", type="disk", options=DiskOptions(rights="x", max_height=5))
+    with pytest.raises(ValidationError, match="max_width"):
+        Config(profiles={"a": tall})
+    assert Config(max_width=5, profiles={"a": tall}).max_width == 5
 
 
 @pytest.mark.parametrize(

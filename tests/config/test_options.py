@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from iiif_server.profiles.derivatives import DerivativeOptions
 from iiif_server.profiles.options import ProfileOptions, anchor_path, format_byte_size, parse_byte_size
 
 from .conftest import DiskOptions
@@ -57,6 +58,11 @@ def test_defaults() -> None:
         "log_level": "WARNING",
         "cache_for": 0,
         "source_check_interval": 1.0,
+        **dict.fromkeys(DerivativeOptions.model_fields),
+        "part_of": (),
+        "see_also": (),
+        "service": (),
+        "physical_scale": False,
     }
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from iiif_server.config.model import Config
+from iiif_server.iiif.ladder import Limits
+from iiif_server.profiles.derivatives import effective
+
 Problems = Callable[..., list[str]]
 
 DISK = "profiles: {a: {type: disk, rights: x}}\n"
-KEYS = (
-    "cache_for, follow_symlinks, info_json_cache_size, log_level, path, rights, source_check_interval, type"
-)
 
 TOP_LEVEL = [
     ("", "config.yaml: empty; `iiif-server config example` shows what to begin with"),
@@ -140,6 +141,29 @@ KEYS_AND_VALUES = [
             "raise it or lower the other"
         ),
     ),
+    (
+        "jpeg_subsampling: '4:1:1'\n",
+        "config.yaml:1: jpeg_subsampling: want '4:4:4', '4:2:2' or '4:2:0', got '4:1:1'",
+    ),
+    ("jpeg_progressive: 1\n", "config.yaml:1: jpeg_progressive: want true or false, got 1"),
+    ("png_compression: 10\n", "config.yaml:1: png_compression: want at most 9, got 10"),
+    ("webp_effort: 7\n", "config.yaml:1: webp_effort: want at most 6, got 7"),
+    ("avif_effort: -1\n", "config.yaml:1: avif_effort: want at least 0, got -1"),
+    ("jp2_quality: 0\n", "config.yaml:1: jp2_quality: want at least 1, got 0"),
+    (
+        "tif_compression: zip\n",
+        "config.yaml:1: tif_compression: want 'deflate', 'lzw' or 'none', got 'zip'",
+    ),
+    ("metadata: all\n", "config.yaml:1: metadata: want 'strip' or 'keep', got 'all'"),
+    (
+        "preferred_formats: [webp,\n  jpeg]\n",
+        (
+            "config.yaml:2: preferred_formats[1]: want 'jpg', 'png', 'webp', 'tif', 'gif', 'avif', 'jp2' or "
+            "'pdf', got 'jpeg'"
+        ),
+    ),
+    ("preferred_formats: [png, webp, png]\n", "config.yaml:1: preferred_formats: want each format once"),
+    ("preferred_formats: webp\n", "config.yaml:1: preferred_formats: want a list, got 'webp'"),
     ("source_path: 5\n", "config.yaml:1: source_path: want text, got 5"),
     (
         'source_path: "a\\0"\n',
@@ -187,11 +211,14 @@ PROFILES = [
     ),
     (
         "profiles:\n  a:\n    type: disk\n    rights: x\n    qqq: 1\n",
-        f"config.yaml:5: profiles.a.qqq: unknown key; known keys: {KEYS}",
+        (
+            "config.yaml:5: profiles.a.qqq: unknown key; remove it "
+            "(`iiif-server config example` shows every key)"
+        ),
     ),
     (
-        "profiles:\n  a:\n    type: disk\n    rights: x\n    jpeg_quality: 1\n",
-        "config.yaml:5: profiles.a.jpeg_quality: unknown key; it belongs to the top level of the file",
+        "profiles:\n  a:\n    type: disk\n    rights: x\n    gallery: true\n",
+        "config.yaml:5: profiles.a.gallery: unknown key; it belongs to the top level of the file",
     ),
     (
         "\nprofiles:\n  a:\n    type: disk\n",
@@ -284,6 +311,124 @@ PROFILES = [
         "config.yaml:2: profiles.a.retry: want a mapping of keys to values, got 3",
     ),
 ]
+
+
+PLACEHOLDERS = "{id}, {identifier}, {name}, {page}, {profile}, {base_url}"
+
+OPTIONS = [
+    ("jpeg_quality: 0", "4: profiles.a.jpeg_quality: want at least 1, got 0"),
+    ("background: blue", "4: profiles.a.background: want a colour as '#rrggbb', got 'blue'"),
+    ("max_area: 0", "4: profiles.a.max_area: want at least 1, got 0"),
+    ("preferred_formats: [gif, gif]", "4: profiles.a.preferred_formats: want each format once"),
+    (
+        "max_height: 9",
+        (
+            "4: profiles.a.max_height: works only together with max_width; set that here or at the top "
+            "level as well"
+        ),
+    ),
+    ("physical_scale: mm", "4: profiles.a.physical_scale: want true or false, got 'mm'"),
+    ("part_of: {id: x}", "4: profiles.a.part_of: want a list, got a mapping"),
+    ("part_of: [manifest]", "4: profiles.a.part_of[0]: want a mapping of keys to values, got 'manifest'"),
+    (
+        "part_of:\n      - id: https://example.org",
+        "5: profiles.a.part_of[0].type: missing; add it: Its type, such as `Manifest` or `Dataset`",
+    ),
+    (
+        "part_of:\n      - type: Manifest",
+        "5: profiles.a.part_of[0].id: missing; add it: The URI of what is linked to",
+    ),
+    (
+        "part_of:\n      - type: Manifest\n        id: m/{name}",
+        (
+            "6: profiles.a.part_of[0].id: want an address with its scheme, such as "
+            "'https://example.org/{name}', got 'm/{name}'"
+        ),
+    ),
+    (
+        "see_also:\n      - type: Dataset\n        id: https://example.org/{nmae}.xml",
+        (
+            f"6: profiles.a.see_also[0].id: unknown placeholder {{nmae}}; placeholders: {PLACEHOLDERS}, got "
+            "'https://example.org/{nmae}.xml'"
+        ),
+    ),
+    (
+        "see_also:\n      - {type: Dataset, id: 'https://example.org/', fromat: text/xml}",
+        "5: profiles.a.see_also[0].fromat: unknown key; did you mean 'format'?",
+    ),
+    (
+        "see_also:\n      - {type: Dataset, id: 'https://example.org/', label: Record}",
+        "5: profiles.a.see_also[0].label: want a mapping of keys to values, got 'Record'",
+    ),
+    (
+        "see_also:\n      - type: Dataset\n        id: https://a.org/\n        label:\n          en: ['{ b']",
+        (
+            f"8: profiles.a.see_also[0].label.en[0]: a lone '{{': write it twice, or a placeholder: "
+            f"{PLACEHOLDERS}, got '{{ b'"
+        ),
+    ),
+    (
+        "service:\n      - {profile: 'https://example.org/p'}",
+        "5: profiles.a.service[0]: want an 'id' and a 'type', or an '@id' and an '@type'",
+    ),
+    (
+        "service:\n      - {id: 'https://example.org/p', '@type': Service}",
+        "5: profiles.a.service[0]: want an 'id' and a 'type', or an '@id' and an '@type'",
+    ),
+    (
+        "service:\n      - '@type': Service\n        '@id': s",
+        (
+            "6: profiles.a.service[0].@id: want an address with its scheme, such as "
+            "'https://example.org/{name}', got 's'"
+        ),
+    ),
+    ("service:\n      - {id: 'https://x.org', type: 5}", "5: profiles.a.service[0].type: want text, got 5"),
+    (
+        "service:\n      - id: https://example.org\n        type: Service\n        size: .nan",
+        "7: profiles.a.service[0].size: want a finite number, got nan",
+    ),
+    (
+        "service:\n      - id: https://a.org\n        type: S\n        more: [\n      {deep: ['name}']}]",
+        (
+            f"8: profiles.a.service[0].more[0].deep[0]: a lone '}}': write it twice, or a placeholder: "
+            f"{PLACEHOLDERS}, got 'name}}'"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("option", "line"), OPTIONS)
+def test_options_of_a_profile(option: str, line: str, problems_of: Problems) -> None:
+    content = f"profiles:\n  a:\n    type: disk\n    {option}\n    rights: x\n"
+
+    assert problems_of(content) == [f"config.yaml:{line}"]
+
+
+def test_several_mistakes_in_one_service(problems_of: Problems) -> None:
+    content = (
+        "profiles:\n  a:\n    type: disk\n    rights: x\n    service:\n"
+        "    - id: s\n      type: Service\n      label: '{'\n"
+    )
+
+    assert [problem.split(": ")[:2] for problem in problems_of(content)] == [
+        ["config.yaml:6", "profiles.a.service[0].id"],
+        ["config.yaml:8", "profiles.a.service[0].label"],
+    ]
+
+
+def test_limits_of_a_profile_fit_with_those_of_the_top_level(load: Callable[..., Config]) -> None:
+    config = load("max_width: 9\nprofiles:\n  a: {type: disk, rights: x, max_height: 5}\n")
+
+    assert effective(config, config.profiles["a"].options).limits == Limits(9, 5, 100_000_000)
+
+
+def test_a_mistake_at_the_top_level_does_not_hide_or_invent_one_in_a_profile(problems_of: Problems) -> None:
+    profile = "profiles:\n  a: {type: disk, rights: x, max_height: 5, cache_for: -1}\n"
+
+    assert [problem.split(": ")[1] for problem in problems_of(f"max_width: many\n{profile}")] == [
+        "max_width",
+        "profiles.a.cache_for",
+    ]
 
 
 @pytest.mark.parametrize(("content", "line"), [*TOP_LEVEL, *SYNTAX, *PROFILES])

@@ -29,6 +29,16 @@ def test_nothing_above_the_limits_is_advertised():
     assert tile_grid(image, Limits(max_area=512 * 512 - 1)) is None
 
 
+def test_the_tiles_size_is_stated_within_the_limits():
+    """An image of one row of tiles has the same grid with tiles as high as itself."""
+    row = Dimensions(4000, 300)
+
+    assert tile_grid(row, Limits(max_width=600, max_height=300)) == (512, 300, (1, 2, 4, 8))
+    assert tile_grid(row, Limits(max_width=600, max_height=299)) is None
+    assert tile_grid(row, Limits(max_width=512)) == (512, 512, (1, 2, 4, 8))
+    assert tile_grid(Dimensions(300, 200), Limits(max_area=60_000)) == (300, 200, (1,))
+
+
 @given(strategies.images, strategies.limits, st.integers(1, 1000))
 def test_sizes_ascend_are_unique_and_allowed(image, limits, min_side):
     sizes = advertised_sizes(image, limits, min_side)

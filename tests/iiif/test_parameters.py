@@ -38,6 +38,9 @@ REGIONS = {
     "125,15,120,140": PixelRegion(125, 15, 120, 140),
     "0,0,1,1": PixelRegion(0, 0, 1, 1),
     "pct:41.6,7.5,40,70": PercentRegion(Decimal("41.6"), Decimal("7.5"), Decimal(40), Decimal(70)),
+    f"pct:{1 / 3},0,{1 / 1024},1": PercentRegion(
+        Decimal("0.3333333333333333"), Decimal(0), Decimal("0.0009765625"), Decimal(1)
+    ),
     "pct:.5,0,100,99.9": PercentRegion(Decimal("0.5"), Decimal(0), Decimal(100), Decimal("99.9")),
 }
 SIZES = {
@@ -60,6 +63,7 @@ ROTATIONS = {
     "!180": Rotation(Decimal(180), mirror=True),
     "360": Rotation(Decimal(360)),
     "90.0": Rotation(Decimal(90)),
+    "359.99999999999999999999": Rotation(Decimal("359.99999999999999999999")),
     ".5": Rotation(Decimal("0.5")),
 }
 # What int(), float() and \d would let through.
@@ -81,7 +85,7 @@ NOT_NUMBERS = [
     "1.2.3",
     "1,5",
 ]
-NOT_NUMBERS += ["9" * 10, "1" * 5000, "\n1", "1\n", "²"]
+NOT_NUMBERS += ["9" * 10, "1" * 5000, "0." + "1" * 21, "\n1", "1\n", "²"]
 
 
 @pytest.mark.parametrize(("text", "value"), REGIONS.items())

@@ -15,6 +15,7 @@ from iiif_server.iiif.parameters import (
     ExactSize,
     Format,
     FullRegion,
+    HeightSize,
     ImageParameters,
     MaxSize,
     PixelRegion,
@@ -186,6 +187,7 @@ def test_every_advertised_tile_is_served_exactly(image, limits, data):
     grid = tile_grid(image, limits)
     if grid is None:
         return
+    assert limits.allow(Dimensions(grid.width, grid.height))
     factor = data.draw(st.sampled_from(grid.scale_factors))
     column = data.draw(st.integers(0, (image.width - 1) // (grid.width * factor)))
     row = data.draw(st.integers(0, (image.height - 1) // (grid.height * factor)))
@@ -255,3 +257,28 @@ def test_canonical_forms(asked, canonical_form):
         canonical(resolve(parse_image_parameters(*asked.split("/")), SPEC_IMAGE, LIMITS), LIMITS)
         == canonical_form
     )
+
+
+@given(
+    strategies.images, st.sampled_from([64, 240, 256, 512, 1000]), st.integers(0, 8), st.data(), st.booleans()
+)
+def test_a_tile_of_any_grid_by_one_side_alone_has_the_tiles_other_side(image, tile, exponent, data, by_width):
+    """Viewers of version 2 ask for ``w,``; which tile size they use is their business.
+
+    What is the last tile of several levels at once may be any of them.
+    """
+    factor = 2**exponent
+    step = tile * factor
+    x = data.draw(st.integers(0, (image.width - 1) // step)) * step
+    y = data.draw(st.integers(0, (image.height - 1) // step)) * step
+    region = Rectangle(x, y, min(step, image.width - x), min(step, image.height - y))
+    side, other = (0, 1) if by_width else (1, 0)
+    wanted = [-(-length // factor) for length in region.size]
+    levels = [[-(-length // 2**k) for length in region.size] for k in range(18)]
+    possible = {level[other] for level in levels if level[side] == wanted[side]}
+
+    size = WidthSize(wanted[0]) if by_width else HeightSize(wanted[1])
+    found = resolve_size(size, region, image, Limits())
+
+    assert found[side] == wanted[side]
+    assert found[other] in possible

@@ -6,7 +6,8 @@ from hypothesis import assume, given
 from iiif_server.errors import InvalidRequest, UnsupportedFeature
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
-from iiif_server.iiif.parameters import Format, MaxSize, WidthSize, parse_image_parameters
+from iiif_server.iiif.links import Links
+from iiif_server.iiif.parameters import Format, WidthSize, parse_image_parameters
 from iiif_server.iiif.resolve import resolve
 from iiif_server.iiif.v2 import canonical_2, info_document, parse_size_2
 from tests.iiif import strategies
@@ -46,10 +47,14 @@ def test_what_version_2_does_not_have(size):
         parse_size_2(size)
 
 
-def test_full_and_max_mean_the_same_under_limits():
-    assert parse_size_2("full") == MaxSize()
+def test_max_is_scaled_down_to_the_limits_but_full_is_never_scaled():
+    limits = Limits(max_width=150)
+
+    assert resolved("full/max/0/default.jpg", limits=limits).size == (150, 100)
+    assert resolved("0,0,150,150/full/0/default.jpg", limits=limits).size == (150, 150)
+    with pytest.raises(InvalidRequest, match="limits"):
+        resolved("full/full/0/default.jpg", limits=limits)
     assert parse_size_2("150,") == WidthSize(150, upscale=True)
-    assert resolved("full/full/0/default.jpg", limits=Limits(max_width=150)).size == (150, 100)
     with pytest.raises(UnsupportedFeature):
         resolved("full/600,/0/default.jpg", limits=Limits())
 
@@ -68,6 +73,12 @@ def test_full_and_max_mean_the_same_under_limits():
 )
 def test_canonical_forms(asked, canonical):
     assert canonical_2(resolved(asked), LIMITS) == canonical
+
+
+def test_the_canonical_form_of_max_under_limits():
+    limits = Limits(max_width=150)
+
+    assert canonical_2(resolved("full/max/0/default.jpg", limits=limits), limits) == "full/150,/0/default.jpg"
 
 
 @given(strategies.parameters, strategies.images, strategies.limits)
@@ -119,6 +130,23 @@ def test_the_whole_document():
         ],
         "license": "http://creativecommons.org/licenses/by/4.0/",
     }
+
+
+def test_of_the_links_only_services_are_of_this_version():
+    links = Links(
+        part_of=({"id": "https://example.org/1", "type": "Manifest"},),
+        see_also=({"id": "https://example.org/1.xml", "type": "Dataset"},),
+        service=({"@id": "https://example.org/login", "@type": "AuthCookieService1"},),
+    )
+    plain = info_document(strategies.description("x"))
+    stated = info_document(
+        strategies.description("x", links=links, resolution=254.0, preferred_formats=(Format.PNG,))
+    )
+
+    assert stated.keys() - plain.keys() == {"service"}
+    assert stated["service"][0] == {"@id": "https://example.org/login", "@type": "AuthCookieService1"}
+    assert stated["service"][1]["physicalScale"] == 0.1
+    assert "service" not in plain
 
 
 def test_nothing_is_offered_above_the_full_size_without_a_limit():

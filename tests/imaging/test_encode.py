@@ -1,11 +1,13 @@
 """Qualities and formats."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from iiif_server.errors import InvalidRequest
@@ -125,19 +127,126 @@ def chunks(png: bytes) -> list[bytes]:
     return found
 
 
-def test_jpeg_is_baseline_in_the_configured_quality() -> None:
-    """And in the configured subsampling."""
-    for subsampling, factors in {0: 0x11, 1: 0x21, 2: 0x22}.items():
-        data = encoded(
-            sample("RGB"), Quality.DEFAULT, Format.JPG, RenderSettings(jpeg_subsampling=subsampling)
-        )
-        frame = data.index(b"\xff\xc0")
-        assert data[frame + 11] == factors
-    sizes = [
-        len(encoded(sample("RGB"), Quality.DEFAULT, Format.JPG, RenderSettings(jpeg_quality=q)))
-        for q in (30, 60, 95)
+SUBSAMPLING = {0: 0x11, 1: 0x21, 2: 0x22}
+
+
+@pytest.mark.parametrize(("subsampling", "factors"), SUBSAMPLING.items())
+@pytest.mark.parametrize(("progressive", "frame"), [(False, b"\xff\xc0"), (True, b"\xff\xc2")])
+@pytest.mark.parametrize("target", [Format.JPG, Format.PDF])
+def test_jpeg_options(
+    target: Format, progressive: bool, frame: bytes, subsampling: int, factors: int
+) -> None:
+    """In a PDF as well: its frame header states them."""
+    settings = RenderSettings(jpeg_progressive=progressive, jpeg_subsampling=subsampling)
+    data = encoded(sample("RGB"), Quality.DEFAULT, target, settings)
+    assert data[data.index(frame) + 11] == factors
+
+
+@pytest.mark.parametrize("target", [Format.JPG, Format.PDF, Format.WEBP, Format.AVIF, Format.JP2])
+def test_a_higher_quality_is_larger_and_nearer(target: Format) -> None:
+    """Of every format that loses something."""
+    image = picture(160, 120)
+    name = "jpeg_quality" if target is Format.PDF else f"{KEYS.get(target, target)}_quality"
+    every: list[dict[str, Any]] = [{name: quality} for quality in (20, 60, 95)]
+    files = [encoded(image, Quality.DEFAULT, target, replace(SETTINGS, **change)) for change in every]
+    assert [len(data) for data in files] == sorted({len(data) for data in files})
+    if target is not Format.PDF:
+        errors = [mean_error(array(opened(data).convert("RGB")), array(image)) for data in files]
+        assert errors == sorted(errors, reverse=True)
+
+
+KEYS = {Format.JPG: "jpeg", Format.WEBP: "webp", Format.AVIF: "avif", Format.JP2: "jp2"}
+
+
+@pytest.mark.parametrize("target", [Format.WEBP, Format.AVIF])
+def test_effort_makes_other_files_of_the_same_quality(target: Format) -> None:
+    """Every effort that may be configured; the greatest makes a smaller one than the least."""
+    image = picture(96, 96, noise=0, rings=9)
+    every: list[dict[str, Any]] = [{f"{target}_effort": effort} for effort in range(7)]
+    files = [encoded(image, Quality.DEFAULT, target, replace(SETTINGS, **change)) for change in every]
+    assert len(files[6]) < len(files[0])
+    for data in files:
+        assert mean_error(array(opened(data).convert("RGB")), array(image)) < 6
+
+
+def test_png_compression() -> None:
+    """The pixels stay."""
+    image = picture(200, 150, noise=0)
+    files = [
+        encoded(image, Quality.DEFAULT, Format.PNG, RenderSettings(png_compression=level))
+        for level in (9, 3, 0)
     ]
-    assert sizes == sorted(sizes)
+    assert [len(data) for data in files] == sorted({len(data) for data in files})
+    assert all((array(opened(data)) == array(image)).all() for data in files)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_jpeg_2000_can_be_lossless(mode: str) -> None:
+    """At 100; just below, it is not."""
+    image = sample(mode)
+    whole = opened(encoded(image, Quality.DEFAULT, Format.JP2, RenderSettings(jp2_quality=100)))
+    assert (array(whole.convert(mode)) == array(image)).all()
+    lossy = opened(encoded(image, Quality.DEFAULT, Format.JP2, RenderSettings(jp2_quality=99)))
+    assert (array(lossy.convert(mode)) != array(image)).any()
+
+
+@pytest.mark.parametrize("quality", [45, 65, 85])
+def test_jpeg_2000_has_the_same_error_whatever_the_image(quality: int) -> None:
+    """A smooth image and a grainy one come within 3 decibels of what is configured."""
+    for image in (picture(128, 128, noise=0, rings=4), picture(128, 128, noise=30)):
+        data = encoded(image, Quality.DEFAULT, Format.JP2, RenderSettings(jp2_quality=quality))
+        mean_square = ((array(opened(data)) - array(image)) ** 2).mean()
+        assert abs(10 * np.log10(255**2 / mean_square) - (20 + quality / 4)) < 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"), [("deflate", "tiff_adobe_deflate"), ("lzw", "tiff_lzw"), ("none", "raw")]
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_tiff_compressions_lose_nothing(setting: str, name: str, mode: str) -> None:
+    """And say their name."""
+    image = sample(mode)
+    result = opened(encoded(image, Quality.DEFAULT, Format.TIF, RenderSettings(tif_compression=setting)))
+    assert result.info["compression"] == name
+    assert result.mode == mode
+    assert (array(result) == array(image)).all()
+
+
+def test_a_tiff_is_compressed_by_differences() -> None:
+    """Which is what makes a photograph smaller than its pixels."""
+    image = picture(200, 150, noise=2)
+    pixels = encoded(image, Quality.DEFAULT, Format.TIF, RenderSettings(tif_compression="none"))
+    for setting in ("deflate", "lzw"):
+        settings = RenderSettings(tif_compression=setting)
+        assert len(encoded(image, Quality.DEFAULT, Format.TIF, settings)) < len(pixels) * 0.8
+
+
+@pytest.mark.parametrize("target", available_formats())
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_what_a_decoder_left_beside_the_pixels_is_not_written(target: Format, mode: str) -> None:
+    """No profile above all: every file is sRGB and says nothing else."""
+    image = sample(mode)
+    bare = encoded(image, Quality.DEFAULT, target, SETTINGS)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    left: dict[Any, Any] = {
+        "icc_profile": profile,
+        "exif": b"Exif\0\0secret",
+        "xmp": b"secret",
+        "comment": b"secret",
+    }
+    image.info = {**left, "dpi": (300, 300), "compression": "jpeg", "gamma": 1.0, "transparency": 0}
+    assert encoded(image, Quality.DEFAULT, target, SETTINGS) == bare
+    assert image.info["comment"] == b"secret"  # the caller's image is as it was
+    if target is not Format.PDF:
+        assert "icc_profile" not in opened(bare).info
+    assert b"acsp" not in bare  # what every ICC profile has in its header
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_avif_says_that_it_is_srgb(mode: str) -> None:
+    """As code points (ITU-T H.273): BT.709 primaries, sRGB transfer, BT.601 matrix, full range."""
+    data = encoded(sample(mode), Quality.DEFAULT, Format.AVIF, SETTINGS)
+    assert b"colrnclx" + bytes([0, 1, 0, 13, 0, 6, 0x80]) in data
 
 
 def test_a_jpeg_has_largest_sides() -> None:

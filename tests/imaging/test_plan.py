@@ -179,6 +179,18 @@ def test_what_decodes_whole_is_averaged_down_before_it_is_resampled() -> None:
     assert shrinks == {8000: 1, 4000: 1, 2000: 2, 1000: 4, 500: 8, 250: 16}
 
 
+def test_few_pixels_are_not_averaged_from_parts() -> None:
+    """The last pixel of a level would count as much as the others, and shift what is left of the picture."""
+    source = replace(header(1001, 751), reductions=(1,), jpeg=None)
+    for width, shrink in ((500, 1), (125, 2), (30, 16), (7, 16), (1, 16)):
+        render = chosen(f"full/{width},/0/default.png", source)
+        assert isinstance(render, Render)
+        assert render.shrink == shrink
+    whole = chosen("full/1,/0/default.png", replace(source, stored=Dimensions(1024, 768)))
+    assert isinstance(whole, Render)
+    assert whole.shrink == 32
+
+
 def test_another_size_means_that_the_source_has_changed() -> None:
     """The request was resolved against what it was before."""
     with pytest.raises(SourceChanging):

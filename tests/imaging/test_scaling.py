@@ -175,6 +175,14 @@ def test_mirrors_first_and_turns_clockwise(sources: Path, bench: Bench, rotation
     ).all()
 
 
+@pytest.mark.parametrize("width", [100, 101, 163, 1001, 1023])
+def test_one_pixel_stands_for_all(tmp_path: Path, bench: Bench, width: int) -> None:
+    """A ramp shrinks to its middle, however many pixels it has."""
+    ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8), (64, 1))
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    assert abs(int(bench.pixels(tmp_path / "a.png", "full/1,/0/default.png")[0, 0]) - 127.5) <= 2
+
+
 def test_colour_does_not_bleed_out_of_what_is_transparent(tmp_path: Path, bench: Bench) -> None:
     """Alpha weighs the colours while they are averaged; Image API clients see no fringe."""
     image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import numpy as np
@@ -16,15 +16,25 @@ from iiif_server.imaging.encode import available_formats
 from tests.matrix import arithmetic, independent
 from tests.matrix.arithmetic import Pixels, difference
 from tests.matrix.asking import Asked, open_subject, seen
-from tests.matrix.collection import BY_LIBJPEG, SUBJECTS, Bound
+from tests.matrix.collection import BY_LIBJPEG, SUBJECTS, Bound, Subject
 from tests.support.tiles import viewer_tiles
 
-LARGEST_WHOLE = 20_000_000
-"""Pixels; larger images are compared tile by tile only."""
+TOO_LARGE = {"jp2-newspaper.jp2"}
+"""To be made whole; its tiles are compared."""
+TINY = {"bad-exif.jpg", "bad-ext-jpeg-as.png", "exif-long-description.jpg", "jpeg-icc-chunked.jpg"}
+"""Smaller than the tile that is cut out."""
 LARGEST_TURNED = 3_000_000
 SMOOTH = 0.1
 """What moving a picture by a quarter of a pixel may change, on average, if it is too smooth to tell."""
 GRAY = Bound(0.02, 1, "gray is rounded once more")
+
+
+def only(condition: Callable[[Subject], bool]) -> pytest.MarkDecorator:
+    """Run a test for some of the files."""
+    chosen = [subject for subject in SUBJECTS if condition(subject)]
+    return pytest.mark.parametrize(
+        "asked", chosen, ids=lambda subject: subject.name, indirect=True, scope="module"
+    )
 
 
 @pytest.fixture(scope="module", params=SUBJECTS, ids=lambda subject: subject.name)
@@ -57,10 +67,9 @@ def test_size_and_colour(asked: Asked) -> None:
     assert other.coloured in {None, asked.properties.has_color}
 
 
+@only(lambda subject: subject.name not in TOO_LARGE)
 def test_the_whole(asked: Asked) -> None:
     """Every pixel at full size."""
-    if asked.properties.width * asked.properties.height > LARGEST_WHOLE:
-        pytest.skip("too large to be made whole; its tiles are compared")
     asked.compare("full/max/0", asked.pixels("full/max/0"), asked.reference, asked.subject.exact)
 
 
@@ -120,10 +129,9 @@ def test_a_part_by_an_odd_factor(asked: Asked) -> None:
     asked.compare(request, asked.png(f"{request}/default"), expected, bound)
 
 
+@only(lambda subject: bool(subject.levels))
 def test_levels_are_the_decoders(asked: Asked) -> None:
     """Where the file stores smaller levels, or the decoder makes them, nothing is resampled."""
-    if not asked.subject.levels:
-        pytest.skip("nobody gives smaller levels of this file")
     for factor, read in asked.subject.levels.items():
         size = level_size(asked.properties.size, factor)
         request = f"full/{size.width},{size.height}/0"
@@ -211,10 +219,9 @@ LANES = {
 }
 
 
+@only(lambda subject: subject.levels is BY_LIBJPEG and subject.name not in TINY)
 def test_jpegs_are_passed_on_without_metadata(asked: Asked) -> None:
     """Whether their data is copied or rearranged, it is the same picture."""
-    if BY_LIBJPEG is not asked.subject.levels or min(asked.properties.size) < 96:
-        pytest.skip("no sound JPEG file, or a very small one")
     width, height = asked.properties.size
     tile = Rectangle(64, 32, min(512, width - 64), min(512, height - 32))
     expected = {f"{text(tile)}/max/0": cut(asked.reference, tile), "full/max/0": asked.reference}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import tifffile
 
 from tests.matrix.asking import Seen, seen
 from tests.matrix.collection import SUBJECTS
+from tests.support.paths import SHARED_IMAGES
 from tests.support.server import ServerFactory, ServerProcess
 
 pytestmark = pytest.mark.e2e
@@ -39,7 +42,7 @@ async def test_info_is_right(serving: ServerProcess, others: dict[str, Seen], ve
             async with client.get(url) as response:
                 info = await response.json(content_type=None)
             told = summary(info, version)
-            right = told == expected(other, url.removesuffix("/info.json"))
+            right = told == expected(other, url.removesuffix("/info.json"), stored_tile(SHARED_IMAGES / name))
             if not right or other.coloured not in {None, has_colour(info, version)}:
                 wrong.append((name, told))
     assert wrong == []
@@ -60,16 +63,27 @@ def has_colour(info: dict[str, Any], version: int) -> bool:
     return "color" in (info["extraQualities"] if version == 3 else info["profile"][1]["qualities"])
 
 
-def expected(other: Seen, url: str) -> dict[str, Any]:
+def stored_tile(path: Path) -> tuple[int, int]:
+    """The tiles of a TIFF, several together if they are small; 512 pixels of what has none."""
+    if path.suffix not in {".tif", ".tiff"}:
+        return 512, 512
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        sides = (page.tilewidth, page.tilelength) if page.is_tiled else (512, 512)
+    width, height = (side * ceil(192 / side) for side in sides)
+    return width, height
+
+
+def expected(other: Seen, url: str, tile: tuple[int, int]) -> dict[str, Any]:
     """Sides divided by powers of two and rounded up: sizes down to 200, tiles until one holds it all."""
     powers = [2**power for power in range(20)]
     levels = [(-(-other.width // power), -(-other.height // power)) for power in powers]
-    last = next(index for index, level in enumerate(levels) if max(level) <= 512)
+    last = next(i for i, level in enumerate(levels) if level[0] <= tile[0] and level[1] <= tile[1])
     return {
         "id": url,
         "size": (other.width, other.height),
         "sizes": [level for level in levels[::-1] if min(level) >= 200 or level == levels[0]],
-        "tiles": [(512, 512, powers[: last + 1])],
+        "tiles": [(*tile, powers[: last + 1])],
     }
 
 

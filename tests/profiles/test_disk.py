@@ -25,7 +25,7 @@ def root(tmp_path):
 @pytest.fixture
 def make(root, tmp_path):
     async def probe(path, version, page=1):
-        return SourceProperties(300, 200, "image/jpeg", has_color=True)
+        return SourceProperties(300, 200, "image/jpeg", has_color=True, resolution=254.0)
 
     def make(**options):
         context = ProfileContext("files", tmp_path / "s", tmp_path / "c", probe, logging.getLogger("test"))
@@ -38,6 +38,7 @@ async def test_what_is_known_of_an_image(make, root):
     info = await make().get_info("sub/c.tif")
 
     assert (info.name, info.size, info.media_type) == ("sub/c.tif", (300, 200), "image/jpeg")
+    assert info.resolution == 254.0
     assert info.modified == os.stat(root / "sub/c.tif").st_mtime
 
 

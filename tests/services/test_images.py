@@ -61,7 +61,7 @@ def parts(tmp_path):
     cache = DerivativeCache(MemoryCache(1 << 20))
     infos = InfoService(ProfileRegistry({"fake": profile}))
     rules = RenderRules(Limits(max_area=10_000), RenderSettings(), frozenset({Format.JPG}), "codecs")
-    return profile, pool, ImageService(infos, pool, cache, rules)
+    return profile, pool, ImageService(infos, pool, cache, {"fake": rules})
 
 
 async def body(service, request=REQUEST):
@@ -158,6 +158,36 @@ async def test_a_format_that_no_codec_here_writes_is_refused(parts):
     with pytest.raises(InvalidRequest, match="webp"):
         await service.prepare(replace(REQUEST, parameters=parameters))
     assert pool.tasks == []
+
+
+async def test_each_profile_has_its_own_rules(tmp_path):
+    profiles = {name: LendingProfile(tmp_path) for name in ("wide", "small")}
+    pool = RenderingPool(profiles["wide"])
+    wide = RenderRules(Limits(max_area=10_000), RenderSettings(), frozenset({Format.JPG}), "codecs")
+    small = RenderRules(
+        Limits(max_width=4), RenderSettings(jpeg_quality=5), frozenset({Format.JPG, Format.PNG}), "codecs"
+    )
+    service = ImageService(
+        InfoService(ProfileRegistry(profiles)),
+        pool,
+        DerivativeCache(MemoryCache(1 << 20)),
+        {"wide": wide, "small": small},
+    )
+
+    def request(name, size="4,", file="default.jpg"):
+        parameters = parse_image_parameters("full", size, "0", file)
+        return ImageRequest(Identifier(name, "a.jpg"), parameters, v3.API)
+
+    await body(service, request("wide"))
+    await body(service, request("small"))
+    assert [task.argument.settings.jpeg_quality for task in pool.tasks] == [85, 5]
+    assert (await service.prepare(request("small", "max"))).operation.size == (4, 4)
+    assert (await service.prepare(request("wide", "max"))).operation.size == (10, 10)
+    with pytest.raises(InvalidRequest, match="limits"):
+        await service.prepare(request("small", "5,"))
+    with pytest.raises(InvalidRequest, match="png"):
+        await service.prepare(request("wide", file="default.png"))
+    assert (await service.prepare(request("small", file="default.png"))).key
 
 
 async def test_hint_affinity_and_lane(parts):

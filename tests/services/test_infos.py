@@ -31,7 +31,7 @@ class FakeProfile(Profile[ProfileOptions]):
     async def probe(self, path, version, page=1):
         if page > 2:
             raise ImageNotFound("no page")
-        return SourceProperties(3 * page, 4, f"{path.name} {version}", has_color=False)
+        return SourceProperties(3 * page, 4, f"{path.name} {version}", has_color=False, resolution=9.0)
 
     async def get_info(self, name):
         self.asked += 1
@@ -128,6 +128,7 @@ async def test_a_page_has_a_size_of_its_own(tmp_path):
     _, second = await infos.get(IMAGE._replace(page=2))
 
     assert (second.size, second.has_color, second.version) == ((6, 4), False, "1")
+    assert second.resolution == 9.0
     assert (await infos.get(IMAGE))[1].size == (10, 10)
     with pytest.raises(ImageNotFound):
         await infos.get(IMAGE._replace(page=3))

@@ -1,24 +1,16 @@
 """The reference pages that follow from the code: ``python -m tests.support.references`` writes them anew."""
 
 import argparse
-import inspect
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import iiif_server.api
-from iiif_server import hookspecs
 from iiif_server.cli.main import build_parser
 from iiif_server.config.describe import refreshed
 from iiif_server.profiles.disk import DiskOptions
 from tests.support import formats
 from tests.support.paths import REPOSITORY
+from tests.support.plugin_reference import plugin_reference
 
 REFERENCE = REPOSITORY / "docs" / "reference"
-OBJECTS = {
-    "ByteSize": "The type of an option that is a number of bytes; people may write a unit: `512 MiB`.",
-    "hookimpl": "Marks a function or method as the implementation of a hook.",
-}
-"""What is no class and so has no docstring of its own."""
 
 
 def pages() -> dict[str, str]:
@@ -31,7 +23,7 @@ def pages() -> dict[str, str]:
         ),
         "commands.md": _commands(),
         "formats.md": formats.refreshed((REFERENCE / "formats.md").read_text()),
-        "plugins.md": _plugins(),
+        "plugins.md": plugin_reference(),
     }
 
 
@@ -69,46 +61,6 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
         if isinstance(action, argparse._SubParsersAction):
             for child in action.choices.values():
                 yield from _parsers(child)
-
-
-def _plugins() -> str:
-    parts = [
-        "# Plugin API\n",
-        "A plugin is a package with an entry point in the group `iiif_server` that names a module or an",
-        "object with hook implementations. It imports `iiif_server.api` and nothing else of the server:\n",
-        '```toml\n[project.entry-points.iiif_server]\nmine = "my_package"\n```\n',
-        "`iiif-server plugins` lists what is installed, and what failed to load and why.\n",
-        "## Hooks\n",
-    ]
-    for name, function in inspect.getmembers(hookspecs, inspect.isfunction):
-        if name.startswith("iiif_"):
-            parts.append(f"### `{_signature(name, function)}`\n\n{_prose(inspect.getdoc(function))}\n")
-    parts.append("## `iiif_server.api`\n")
-    for name in iiif_server.api.__all__:
-        thing = getattr(iiif_server.api, name)
-        text = OBJECTS.get(name) or _prose(inspect.getdoc(thing))
-        summary = text.split("\n\n")[0].replace("\n", " ")
-        parts.append(f"### `{name}`\n\n{summary}\n")
-        parts.extend(_methods(thing))
-    return "\n".join(parts)
-
-
-def _methods(thing: object) -> Iterator[str]:
-    if thing not in (iiif_server.api.Profile, iiif_server.api.ListsNames):
-        return
-    for name, method in vars(thing).items():
-        if inspect.isfunction(method) and not name.startswith("_"):
-            text = _prose(inspect.getdoc(method)).replace("\n", "\n  ")
-            yield f"- `{_signature(name, method)}`\n\n  {text}\n"
-
-
-def _signature(name: str, function: Callable[..., object]) -> str:
-    return f"{name}{inspect.signature(function)}".replace("'", "")
-
-
-def _prose(docstring: str | None) -> str:
-    """A docstring as Markdown."""
-    return re.sub(r":[a-z]+:`~?([^`]*)`", r"`\1`", docstring or "").replace("``", "`")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.support.pictures import drawn_picture, save_turned
@@ -34,7 +36,8 @@ class Client:
         assert self.server.port is not None
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
         try:
-            connection.putrequest(method, path, skip_host=bool(headers and "Host" in headers))
+            skip_host = bool(headers and "Host" in headers)
+            connection.putrequest(method, path, skip_host=skip_host, skip_accept_encoding=True)
             for name, value in (headers or {}).items():
                 connection.putheader(name, value)
             connection.endheaders()
@@ -78,6 +81,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "broken.jpg").write_bytes((root / "photo.jpg").read_bytes()[:900])
     pages = [Image.new("RGB", size, (red, 0, 0)) for size, red in (((64, 48), 50), ((128, 48), 200))]
     pages[0].save(root / "pages.tif", save_all=True, append_images=pages[1:])
+    tifffile.imwrite(root / "tiled.tif", np.asarray(picture), photometric="rgb", tile=(256, 240))
     (root / "notes.txt").write_text("no image")
     (root / ".hidden.png").write_bytes((root / "gray.png").read_bytes())
     (root.parent / "outside.png").write_bytes((root / "gray.png").read_bytes())

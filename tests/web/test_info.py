@@ -1,6 +1,8 @@
 """info.json over HTTP, the redirect to it, and the addresses in it."""
 
+import gzip
 import json
+import zlib
 
 import pytest
 
@@ -19,7 +21,7 @@ def test_the_document(client, prefix):
     assert document["id"] == f"{client.server.url}{prefix}/files:photo.jpg"
     assert (document["width"], document["height"]) == (700, 500)
     assert answer.headers["Link"] == '<http://iiif.io/api/image/3/level2.json>;rel="profile"'
-    assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
@@ -65,7 +67,7 @@ def test_a_client_of_version_2_gets_its_document_at_the_root(client):
     document = json.loads(answer.body)
 
     assert document["@id"] == f"{client.server.url}/iiif/2/files:photo.jpg"
-    assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
     both = client.get("/photo.jpg/info.json", Accept=f"{V2_JSON_LD}, {LD_JSON}")
     assert json.loads(both.body)["type"] == "ImageService3"
     explicit = client.get("/iiif/3/photo.jpg/info.json", Accept=V2_JSON_LD)
@@ -82,11 +84,72 @@ def test_304_for_each_representation(client):
 
 
 def test_head(client):
-    head, get = client.ask("HEAD", "/photo.jpg/info.json"), client.get("/photo.jpg/info.json")
+    for headers in ({}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "deflate"}):
+        head = client.ask("HEAD", "/photo.jpg/info.json", headers)
+        get = client.ask("GET", "/photo.jpg/info.json", headers)
 
-    assert head.status == 200
-    assert head.headers["Content-Length"] == str(len(get.body))
-    assert head.body == b""
+        assert head.status == 200
+        assert head.headers["Content-Length"] == str(len(get.body))
+        assert head.body == b""
+        for name in set(get.headers) - {"Date"}:
+            assert head.headers[name] == get.headers[name]
+
+
+CODINGS = [
+    ("gzip, deflate, br, zstd", "gzip", gzip.decompress),
+    ("deflate", "deflate", zlib.decompress),
+    ("br, *;q=0.1", "gzip", gzip.decompress),
+    ("identity;q=0, gzip;q=0.1", "gzip", gzip.decompress),
+    ("gzip;q=0", None, bytes),
+    ("identity, gzip;q=0.9", None, bytes),
+    ("*;q=0", None, bytes),
+    ("br", None, bytes),
+    ("", None, bytes),
+]
+
+
+@pytest.mark.parametrize("path", ["/photo.jpg/info.json", "/iiif/2/photo.jpg/info.json"])
+@pytest.mark.parametrize(("accept_encoding", "coding", "decode"), CODINGS)
+def test_the_coding_is_negotiated(client, path, accept_encoding, coding, decode):
+    plain = client.get(path)
+    answer = client.get(path, Accept_Encoding=accept_encoding)
+
+    assert len(plain.body) >= 512
+    assert answer.status == 200
+    assert answer.headers["Content-Encoding"] == coding
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+    assert answer.headers["Content-Type"] == plain.headers["Content-Type"]
+    assert decode(answer.body) == plain.body
+    if coding:
+        assert len(answer.body) < 0.7 * len(plain.body)
+
+
+def test_each_coding_has_its_tag_and_each_tag_confirms_its_own(client):
+    path = "/photo.jpg/info.json"
+    accepts = ("", "gzip", "deflate")
+    tags = {accept: client.get(path, Accept_Encoding=accept).headers["ETag"] for accept in accepts}
+
+    assert len(set(tags.values())) == 3
+    for accept in accepts:
+        for owner, tag in tags.items():
+            answer = client.get(path, Accept_Encoding=accept, If_None_Match=tag)
+            assert answer.status == (304 if owner == accept else 200)
+        # A shared cache that holds all of them is told which one this client may have.
+        answer = client.get(path, Accept_Encoding=accept, If_None_Match=", ".join(tags.values()))
+        assert answer.status == 304
+        assert answer.body == b""
+        assert answer.headers["ETag"] == tags[accept]
+        assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+        assert "Content-Encoding" not in answer.headers
+
+
+def test_the_version_that_a_client_insists_on(client):
+    path = "/photo.jpg/info.json"
+    tag = client.get(path).headers["ETag"]
+
+    assert client.get(path, If_Match=tag).status == 200
+    assert client.get(path, If_Match='"other"').status == 412
 
 
 @pytest.mark.parametrize(
@@ -147,3 +210,11 @@ def test_every_size_and_tile_advertised_is_what_it_says(client):
 
     assert document["sizes"][-1] == {"width": 700, "height": 500}
     assert document["tiles"] == [{"width": 512, "height": 512, "scaleFactors": [1, 2]}]
+
+
+@pytest.mark.parametrize("version", ["", "iiif/2/", "iiif/3/"])
+def test_stored_tiles_are_offered(client, version):
+    """Their size, and the scale factors at which the image is more than one of them."""
+    tiles = json.loads(client.get(f"/{version}files:tiled.tif/info.json").body)["tiles"]
+
+    assert tiles == [{"width": 240, "height": 256, "scaleFactors": [1, 2, 4]}]

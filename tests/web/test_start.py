@@ -1,5 +1,6 @@
 """The start page: what it lists, what it links to, and that it repeats nothing unescaped."""
 
+import gzip
 import re
 
 
@@ -50,3 +51,12 @@ def test_pages_go_on_where_the_last_one_ended(client):
 
     assert names
     assert all(name > "photo.jpg" for name in names)
+
+
+def test_the_page_is_compressed_for_those_who_ask(client):
+    plain, packed = client.get("/"), client.get("/", Accept_Encoding="gzip")
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert packed.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert gzip.decompress(packed.body) == plain.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from iiif_server.cli import new_plugin
 from iiif_server.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add this command."""
     parser = subparsers.add_parser(
         "plugins",
-        help="list the installed plugins and their profile types",
+        help="list the installed plugins and their profile types, or begin one",
         description="List the installed plugins, their profile types, and why one could not be loaded.",
     )
     parser.set_defaults(run=run)
+    new_plugin.add_parser(parser.add_subparsers(metavar="COMMAND"))
 
 
 def run(_arguments: argparse.Namespace) -> int:

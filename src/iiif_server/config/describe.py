@@ -9,6 +9,7 @@ from dataclasses import replace
 from iiif_server.config.keys import Key, keys_of
 from iiif_server.config.model import Config, Settings
 from iiif_server.config.schema import schema
+from iiif_server.profiles.derivatives import DerivativeOverrides
 from iiif_server.profiles.options import ProfileOptions
 
 __all__ = ["BEGIN", "END", "example", "reference", "refreshed", "schema"]
@@ -16,6 +17,11 @@ __all__ = ["BEGIN", "END", "example", "reference", "refreshed", "schema"]
 BEGIN = "<!-- begin: generated from the code -->"
 END = "<!-- end: generated from the code -->"
 _WIDTH = 96
+_EVERY_PROFILE = (
+    "Below the profile's name, in `profiles`. Where a key of the top level may stand here as well, `null` is "
+    "the top level's value."
+)
+_AS_AT_TOP = "As at the top level, for this profile."
 _PLACEHOLDER = "CHANGE-ME"
 
 OptionModels = Mapping[str, type[ProfileOptions]]
@@ -28,8 +34,8 @@ def reference(option_models: OptionModels) -> str:
         ("The top level", "", [*keys_of(Settings), _profiles_key()]),
         (
             "Every profile",
-            "Below the profile's name, in `profiles`.",
-            [_type_key(), *keys_of(ProfileOptions)],
+            _EVERY_PROFILE,
+            [_type_key(), *_keys_of_profile(ProfileOptions)],
         ),
     ]
     for name, model in sorted(option_models.items()):
@@ -68,10 +74,17 @@ def example(option_models: OptionModels) -> str:
         # Only the first is live: what other types require, nobody but the operator knows.
         title, mark = (f"example-{name}", "  #") if position else ("example", "  ")
         block = [f"{title}:", f"  type: {name}"]
-        for key in keys_of(option_models[name]):
+        for key in _keys_of_profile(option_models[name]):
             block += [f"  {line}".rstrip() for line in _entry(key)]
         lines += [f"{mark}{line}".rstrip() for line in block[:-1]] + [""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _keys_of_profile(model: type[ProfileOptions]) -> Iterator[Key]:
+    """The keys of a profile; what the top level explains is not explained again."""
+    shared = DerivativeOverrides.model_fields
+    for key in keys_of(model):
+        yield replace(key, description=_AS_AT_TOP, example=None) if key.name in shared else key
 
 
 def _entry(key: Key) -> Iterator[str]:

@@ -89,7 +89,7 @@ class _Loader:
         self._document = document
         self._option_models = option_models
         self._load_failures = load_failures
-        self._context = {"base": base}
+        self._context: dict[str, Any] = {"base": base}
         self._problems = list(document.problems)
 
     def load(self) -> Config:
@@ -101,6 +101,7 @@ class _Loader:
         else:
             rest = {key: value for key, value in data.items() if key != "profiles"}
             settings = self._validated(Settings, rest, (), Surroundings(("profiles",), self._at_profile))
+            self._context["defaults"] = settings  # which limits of profiles have to fit
             profiles = self._profiles(data)
             self._check_default(data.get("default_profile"), data.get("profiles"))
             if settings is not None and not self._problems:

@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from iiif_server.config.values import BaseUrl, Colour, Positive, TrustedNetwork
-from iiif_server.imaging.tasks import RenderSettings
+from iiif_server.config.values import BaseUrl, Positive, TrustedNetwork
+from iiif_server.profiles.derivatives import DerivativeOptions, effective
 from iiif_server.profiles.options import ByteSize, LogLevel, ProfileOptions, anchor_path, format_byte_size
 
 APPLICATION = "iiif-server"
@@ -39,8 +39,8 @@ class ConfiguredProfile(BaseModel):
     options: SerializeAsAny[ProfileOptions]
 
 
-class Settings(BaseModel):
-    """Every key but ``profiles``: what can be checked without knowing the installed profile types."""
+class ServerSettings(BaseModel):
+    """Where and how the server runs, and what it may use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -84,33 +84,6 @@ class Settings(BaseModel):
     )
     thumbnail_width: Positive = Field(default=512, description="The largest width of thumbnails, in pixels.")
     preview_width: Positive = Field(default=2048, description="The largest width of previews, in pixels.")
-    jpeg_quality: int = Field(
-        default=85, ge=1, le=100, description="The quality of JPEGs that are encoded, from 1 to 100."
-    )
-    webp_quality: int = Field(
-        default=80, ge=1, le=100, description="The quality of WebP files that are encoded, from 1 to 100."
-    )
-    avif_quality: int = Field(
-        default=60, ge=1, le=100, description="The quality of AVIF files that are encoded, from 1 to 100."
-    )
-    background: Colour = Field(
-        default="#ffffff",
-        description="The colour that transparent pixels lie on in formats without transparency, as "
-        "`#rrggbb`.",
-    )
-    max_width: Positive | None = Field(
-        default=None,
-        description="The largest width of an image that is served, in pixels; it holds for the height as "
-        "well if there is no `max_height`.",
-    )
-    max_height: Positive | None = Field(
-        default=None,
-        description="The largest height of an image that is served, in pixels. Needs `max_width`.",
-    )
-    max_area: Positive | None = Field(
-        default=100_000_000,
-        description="The largest area of an image that is served, in pixels; `null` is no limit.",
-    )
 
     image_pool_size: Positive = Field(
         default=2, le=1024, description="The number of worker processes that do the image work."
@@ -168,14 +141,7 @@ class Settings(BaseModel):
     def _anchor_paths(cls, value: Path, info: ValidationInfo) -> Path:
         return anchor_path(value, info.context)
 
-    # The two checks across fields belong to one of them, so that they are told beside all other mistakes.
-    @field_validator("max_height")
-    @classmethod
-    def _needs_max_width(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and info.data.get("max_width", 0) is None:
-            raise PydanticCustomError("needs_other", "works only together with max_width; set that as well")
-        return value
-
+    # A check across fields belongs to one of them, so that it is told beside all other mistakes.
     @field_validator("image_worker_max_memory")
     @classmethod
     def _leaves_room_to_work(cls, value: int, info: ValidationInfo) -> int:
@@ -193,16 +159,9 @@ class Settings(BaseModel):
             )
         return value
 
-    @property
-    def render_settings(self) -> RenderSettings:
-        """What changes the bytes of derivatives."""
-        red, green, blue = bytes.fromhex(self.background[1:])
-        return RenderSettings(
-            jpeg_quality=self.jpeg_quality,
-            webp_quality=self.webp_quality,
-            avif_quality=self.avif_quality,
-            background=(red, green, blue),
-        )
+
+class Settings(DerivativeOptions, ServerSettings):
+    """Every key but ``profiles``: what can be checked without knowing the installed profile types."""
 
 
 class Config(Settings):
@@ -220,4 +179,10 @@ class Config(Settings):
             raise ValueError("want each profile under its own name")
         if self.default_profile is not None and self.default_profile not in self.profiles:
             raise ValueError("want default_profile to be the name of a configured profile")
+        return self
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        for profile in self.profiles.values():
+            effective(self, profile.options)
         return self

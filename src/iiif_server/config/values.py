@@ -41,12 +41,6 @@ def _strip_base_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _check_colour(value: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        raise ValueError("want a colour as '#rrggbb'")
-    return value.lower()
-
-
 TrustedNetwork = Annotated[
     Network,
     PlainValidator(_parse_network),
@@ -54,4 +48,3 @@ TrustedNetwork = Annotated[
 ]
 Positive = Annotated[int, Field(ge=1)]
 BaseUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_strip_base_url)]
-Colour = Annotated[str, AfterValidator(_check_colour)]

@@ -7,6 +7,7 @@ requests both read this module, which is why what is advertised is served exactl
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 
 TILE = Dimensions(512, 512)
-"""The tile size that is advertised, in pixels."""
+"""The tile size that is advertised of what is not stored in tiles, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,16 @@ def scale_factors(image: Dimensions, tile: Dimensions) -> tuple[int, ...]:
         factors.append(factors[-1] * 2)
 
 
-def tile_grid(image: Dimensions, limits: Limits) -> TileGrid | None:
-    """The tiles to advertise, or ``None`` where the limits allow no tile of this size (section 5.2)."""
-    if not limits.allow(Dimensions(min(TILE.width, image.width), min(TILE.height, image.height))):
+def tile_grid(image: Dimensions, limits: Limits, tile: Dimensions = TILE) -> TileGrid | None:
+    """The tiles to advertise, or ``None`` where the limits allow no tile of this size (section 5.2).
+
+    An image that is narrower or lower than a tile has the same grid if the tile's size is stated as its own,
+    which is what the limits may demand.
+    """
+    clipped = Dimensions(min(tile.width, image.width), min(tile.height, image.height))
+    if not limits.allow(clipped):
         return None
-    return TileGrid(*TILE, scale_factors(image, TILE))
+    return TileGrid(*(tile if limits.allow(tile) else clipped), scale_factors(image, tile))
 
 
 def full_scale_tiles(image: Dimensions) -> Iterator[Rectangle]:
@@ -99,16 +105,27 @@ def advertised_sizes(image: Dimensions, limits: Limits, min_side: int) -> tuple[
 
 
 def region_levels(region: Rectangle, image: Dimensions) -> list[Dimensions]:
-    """The sizes at which a region is a level of the whole image or a tile of the grid; often none.
+    """The sizes at which a region is, pixel for pixel, a part of a level of the image, largest first.
 
-    A viewer that asks for ``w,`` or ``,h`` means one of these, with the other side rounded up as well. A
-    region at the right or bottom edge can be the last tile of several levels.
+    A viewer that asks for ``w,`` or ``,h`` means one of these, whatever its tile size is, with the other side
+    rounded up as well. A region at the right or bottom edge can be the last tile of several levels.
     """
-    if region == (0, 0, *image):
-        factors = [2**k for k in range(max(image).bit_length() + 1)]
-    else:
-        factors = [factor for factor in scale_factors(image, TILE) if is_tile(region, image, factor)]
+    factors = itertools.takewhile(
+        lambda factor: on_grid(region, image, factor), (2**k for k in range(max(image).bit_length() + 1))
+    )
     return [level_size(region.size, factor) for factor in factors]
+
+
+def on_grid(region: Rectangle, image: Dimensions, factor: int) -> bool:
+    """Tell whether a region's edges lie between pixels of the level at this factor, or at the image's end."""
+    x, y, width, height = region
+    right, bottom = x + width, y + height
+    return (
+        x % factor == 0
+        and y % factor == 0
+        and (right % factor == 0 or right == image.width)
+        and (bottom % factor == 0 or bottom == image.height)
+    )
 
 
 def is_tile(region: Rectangle, image: Dimensions, factor: int) -> bool:

@@ -197,7 +197,8 @@ class ImageParameters:
 
 # RELIABILITY: bounded length before int(); re.ASCII because \d would take digits of every script.
 _INT = r"[0-9]{1,9}"
-_NUM = r"(?:[0-9]{1,9}(?:\.[0-9]{1,10})?|\.[0-9]{1,10})"
+# 3.0 bounds no decimals: a client writes a binary fraction with as many as it has, which is up to 20.
+_NUM = r"(?:[0-9]{1,9}(?:\.[0-9]{1,20})?|\.[0-9]{1,20})"
 _PIXEL_REGION = re.compile(rf"({_INT}),({_INT}),({_INT}),({_INT})", re.ASCII)
 _PERCENT_REGION = re.compile(rf"pct:({_NUM}),({_NUM}),({_NUM}),({_NUM})", re.ASCII)
 _SIZE = re.compile(

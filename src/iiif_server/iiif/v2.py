@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from iiif_server.errors import InvalidRequest
@@ -11,6 +12,7 @@ from iiif_server.iiif.parameters import (
     ConfinedSize,
     ExactSize,
     MaxSize,
+    PercentSize,
     PixelRegion,
     Quality,
     Size,
@@ -30,10 +32,10 @@ _FEATURES = ["canonicalLinkHeader", "mirroring", "profileLinkHeader", "regionSqu
 def parse_size_2(text: str) -> Size:
     """Parse a size (section 4.2): ``full`` besides ``max``, no ``^``, and upscaling without asking.
 
-    ``full`` is what ``max`` is: the region at its own size, or at the largest that the limits allow.
+    ``full`` is never scaled, so that it is refused above the limits, where ``max`` is scaled down to them.
     """
     if text == "full":
-        return MaxSize()
+        return PercentSize(Decimal(100))
     if text.startswith("^"):
         raise InvalidRequest("The size begins with ^, which version 2 of the Image API does not have.")
     size = parse_size(text)
@@ -41,12 +43,15 @@ def parse_size_2(text: str) -> Size:
     return size if isinstance(size, MaxSize | ConfinedSize) else replace(size, upscale=True)
 
 
-def canonical_2(operation: Operation, limits: Limits) -> str:
-    """The canonical form of section 4.7: ``full``, else ``w,`` if that alone gives the size, else ``w,h``."""
+def canonical_2(operation: Operation, _limits: Limits) -> str:
+    """The canonical form of section 4.7: ``full``, else ``w,`` if that alone gives the size, else ``w,h``.
+
+    What ``max`` gives below the region's own size is written as ``w,``, too: section 4.2 warns of ``full``.
+    """
     region = "full" if operation.is_full_region else str(PixelRegion(*operation.region))
     size, wanted = str(ExactSize(*operation.size)), operation.size
     by_width = WidthSize(wanted.width, upscale=True)
-    if wanted == resolve_size(MaxSize(), operation.region, operation.image, limits):
+    if wanted == operation.region.size:
         size = "full"
     elif wanted == resolve_size(by_width, operation.region, operation.image, _BOUNDLESS):
         size = f"{wanted.width},"
@@ -74,6 +79,8 @@ def info_document(description: Description) -> dict[str, Any]:
     document["profile"] = [PROFILE, details | description.maxima()]
     if description.rights:
         document["license"] = description.rights
+    if services := description.services():
+        document["service"] = services  # section 5.5; the other links are of version 3
     return document
 
 

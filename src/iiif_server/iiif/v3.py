@@ -27,6 +27,8 @@ def info_document(description: Description) -> dict[str, Any]:
     document |= description.maxima() | description.sizes_and_tiles()
     if description.rights:
         document["rights"] = description.rights
+    if description.preferred_formats:
+        document["preferredFormats"] = [str(item) for item in description.preferred_formats]
     if extra_formats := description.extra_formats():
         document["extraFormats"] = extra_formats
     # Section 4.4: a gray image does not list color, though a request for it is served.
@@ -36,7 +38,12 @@ def info_document(description: Description) -> dict[str, Any]:
         if quality is not Quality.DEFAULT and (quality is not Quality.COLOR or description.has_color)
     ]
     document["extraFeatures"] = _extra_features(description.limits)
-    return document
+    links = {
+        "partOf": list(description.links.part_of),
+        "seeAlso": list(description.links.see_also),
+        "service": description.services(),
+    }
+    return document | {key: value for key, value in links.items() if value}
 
 
 def _extra_features(limits: Limits) -> list[str]:

@@ -39,6 +39,7 @@ class Header:
             the stored size divided by its factor and rounded up.
         parts: whether a part of a level can be decoded for about its share of the cost.
         resolution: pixels per inch, where the source tells it and both directions agree.
+        tile: the size of the stored tiles, where that is one to ask for.
         jpeg: more about a JPEG.
     """
 
@@ -48,6 +49,7 @@ class Header:
     reductions: tuple[int, ...] = (1,)
     parts: bool = False
     resolution: float | None = None
+    tile: Dimensions | None = None
     jpeg: JpegFacts | None = None
 
     @property
@@ -57,4 +59,5 @@ class Header:
 
     def properties(self, media_type: str) -> SourceProperties:
         """What is told of the source outside of the workers."""
-        return SourceProperties(*self.size, media_type, self.has_color)
+        tile = None if self.tile is None else self.turn.size(self.tile)
+        return SourceProperties(*self.size, media_type, self.has_color, self.resolution, tile)

@@ -81,6 +81,7 @@ class JpegLayout:
         adobe_transform: the colour transform that the Adobe segment states, if there is one.
         xmp: the first XMP packet, if any.
         iptc: Photoshop's image resources, among which IPTC-IIM data lies; those of the first MiB.
+        density: the JFIF segment's unit (1 inch, 2 centimetre) and pixels per unit across and down.
     """
 
     frame: Frame
@@ -91,6 +92,7 @@ class JpegLayout:
     adobe_transform: int | None
     xmp: bytes | None = None
     iptc: bytes | None = None
+    density: tuple[int, int, int] | None = None
 
     @property
     def is_ycc(self) -> bool:
@@ -140,6 +142,7 @@ class _Walk:
     adobe_transform: int | None = None
     xmp: bytes | None = None
     resources: bytearray = field(default_factory=bytearray)
+    density: tuple[int, int, int] | None = None
     scans: int = 0
 
     def segments(self) -> Iterator[tuple[int, int, int]]:
@@ -182,11 +185,12 @@ class _Walk:
         icc = b"".join(self.icc_chunks[key] for key in sorted(self.icc_chunks)) if complete else None
         pieces = [b"\xff\xd8", *self.pieces, b"\xff\xd9"]
         facts = (self.exif, icc, self.jfif, self.adobe_transform, self.xmp, bytes(self.resources) or None)
-        return JpegLayout(self.frame, pieces, *facts)
+        return JpegLayout(self.frame, pieces, *facts, self.density)
 
     def _take_metadata(self, marker: int, payload: bytes) -> None:
         if marker == APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14 and not self.jfif:
             self.jfif = True
+            self.density = unpack_from(">BHH", payload, 7)
             self.pieces.append(b"\xff\xe0\x00\x10" + payload[:12] + b"\x00\x00")  # without its thumbnail
         elif marker == APP14 and payload.startswith(b"Adobe") and len(payload) >= 12:
             self.adobe_transform = payload[11]

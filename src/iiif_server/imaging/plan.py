@@ -11,7 +11,7 @@ from math import ceil, floor
 
 from iiif_server.errors import SourceChanging
 from iiif_server.iiif.geometry import Dimensions, Rectangle
-from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size
+from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size, on_grid
 from iiif_server.iiif.parameters import Format, Quality
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.header import Header
@@ -21,6 +21,8 @@ from iiif_server.imaging.tasks import RenderSettings
 _SHRINKS = (2, 4, 8, 16, 32)
 _GAP = 2
 """Averaging stops at this many times the wanted size: the final resampling decides the quality."""
+_MANY = 32
+"""In a level of so many pixels a side, one that should count less is not noticed."""
 FILTER_LOBES = 3
 """How far the resampling filter, Lanczos, reaches: in pixels of the result, or of the source if enlarging."""
 
@@ -101,7 +103,7 @@ def plan_render(header: Header, operation: Operation) -> Render:
     reduction = max(factor for factor in header.reductions if factor == 1 or _suffices(operation, factor))
     shrink = 1
     for factor in _SHRINKS:
-        if _suffices(operation, reduction * factor * _GAP):
+        if _suffices(operation, reduction * factor * _GAP) and _is_even(operation, reduction * factor):
             shrink = factor
     box, part = _box(operation, reduction * shrink, header.turn, reduction), None
     if header.parts:
@@ -207,14 +209,13 @@ def _suffices(operation: Operation, factor: int) -> bool:
     return False
 
 
+def _is_even(operation: Operation, factor: int) -> bool:
+    """Tell whether it hardly matters that the last pixel of the level at this factor is made of fewer."""
+    return all(side % factor == 0 or side >= factor * _MANY for side in operation.region.size)
+
+
 def _on_grid(operation: Operation, factor: int) -> bool:
     """Tell whether the result is, pixel for pixel, a rectangle of the level at this factor."""
-    x, y, width, height = operation.region
-    right, bottom = x + width, y + height
-    return (
-        x % factor == 0
-        and y % factor == 0
-        and (right % factor == 0 or right == operation.image.width)
-        and (bottom % factor == 0 or bottom == operation.image.height)
-        and operation.size == level_size(operation.region.size, factor)
+    return operation.size == level_size(operation.region.size, factor) and on_grid(
+        operation.region, operation.image, factor
     )

@@ -15,6 +15,7 @@ from iiif_server.errors import UnreadableSource
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_DENSITY_CHUNK = 12 + 9
 _MAX_CHUNKS = 2_000_000
 _MAX_PROFILE = 16 << 20
 _MAX_EXIF = 1 << 20
@@ -32,6 +33,7 @@ class PngLayout:
         exif: the EXIF block, wherever it lies.
         icc: the ICC profile, if there is a sound one.
         xmp: the first XMP packet, if there is one; empty if it is damaged or too large.
+        density: pixels per metre across and down, if the file says so.
     """
 
     pieces: list[tuple[int, int]]
@@ -39,6 +41,7 @@ class PngLayout:
     exif: bytes | None
     icc: bytes | None
     xmp: bytes | None = None
+    density: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -74,10 +77,19 @@ def read_layout(file: BinaryIO) -> PngLayout:
             layout.exif = _checked(file, start, end)
         elif kind == b"iCCP" and layout.icc is None and end - start <= _MAX_PROFILE:
             layout.icc = _inflated(_checked(file, start, end))
+        elif kind == b"pHYs" and end - start == _DENSITY_CHUNK:
+            layout.density = _density(_checked(file, start, end))
         elif kind == b"iTXt" and layout.xmp is None and _is_xmp(file, start):
             layout.xmp = _text(_checked(file, start, end)) if end - start <= _MAX_XMP else b""
     layout.head = layout.head or len(layout.pieces)
     return layout
+
+
+def _density(chunk: bytes | None) -> tuple[int, int] | None:
+    """Pixels per metre in a pHYs chunk; without that unit it holds an aspect ratio."""
+    if chunk is None or chunk[8] != 1:
+        return None
+    return int.from_bytes(chunk[:4]), int.from_bytes(chunk[4:8])
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

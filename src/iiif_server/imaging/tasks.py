@@ -18,20 +18,32 @@ class RenderSettings:
 
     Attributes:
         jpeg_quality: 1 to 100.
+        jpeg_progressive: whether JPEGs come in several scans, from coarse to fine.
         jpeg_subsampling: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0.
         png_compression: zlib level, 0 to 9.
         webp_quality: 1 to 100.
+        webp_effort: 0 to 6, higher is slower and smaller.
         avif_quality: 1 to 100.
+        avif_effort: 0 to 6, higher is slower and smaller.
+        jp2_quality: 1 to 100, which is lossless.
+        tif_compression: ``deflate``, ``lzw`` or ``none``.
         background: what transparent pixels lie on in formats without alpha, as red, green, blue.
+        keep_metadata: whether the source's metadata goes into the derivative.
         lossless: whether JPEG sources may be cropped, turned and grayed without decoding.
     """
 
     jpeg_quality: int = 85
+    jpeg_progressive: bool = False
     jpeg_subsampling: int = 2
     png_compression: int = 3
     webp_quality: int = 80
+    webp_effort: int = 2
     avif_quality: int = 60
+    avif_effort: int = 0
+    jp2_quality: int = 65
+    tif_compression: str = "deflate"
     background: tuple[int, int, int] = (255, 255, 255)
+    keep_metadata: bool = False
     lossless: bool = True
 
 
@@ -98,12 +110,16 @@ class SourceProperties:
         height: the same.
         media_type: of the stored file, found from its bytes, never from its name.
         has_color: whether gray is less than what there is.
+        resolution: pixels per inch of the upright image, if the file tells one for both axes.
+        tile: the size of tile of the upright image that comes cheapest, where the file is stored in tiles.
     """
 
     width: int
     height: int
     media_type: str
     has_color: bool
+    resolution: float | None = None
+    tile: Dimensions | None = None
 
     @property
     def size(self) -> Dimensions:
@@ -117,4 +133,12 @@ class SourceProperties:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
-        return cls(int(data["width"]), int(data["height"]), str(data["media_type"]), bool(data["has_color"]))
+        resolution, tile = data.get("resolution"), data.get("tile")
+        return cls(
+            int(data["width"]),
+            int(data["height"]),
+            str(data["media_type"]),
+            bool(data["has_color"]),
+            None if resolution is None else float(resolution),
+            None if tile is None else Dimensions(int(tile[0]), int(tile[1])),
+        )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from lru import LRU
 from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed
 from iiif_server.imaging.codecs import versions
+from iiif_server.imaging.credit.model import NO_CREDIT, Credit
+from iiif_server.imaging.credit.write import with_credit_jpeg
 from iiif_server.imaging.decode import checked_jpeg, decode_level
 from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
@@ -20,14 +22,24 @@ from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
 from iiif_server.imaging.steps import scaled, tilted, turned
-from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
+from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, WorkbenchSettings
 
 
-class Opened(NamedTuple):
-    """A source, and what opened it."""
+@dataclass(slots=True)
+class Opened:
+    """A source, what opened it, and its credit once it was asked for."""
 
     reader: Reader
     source: Source
+    _credit: Credit | None = None
+
+    def credit(self, settings: RenderSettings) -> Credit:
+        """What is to go with a derivative."""
+        if not settings.keep_metadata:
+            return NO_CREDIT
+        if self._credit is None:
+            self._credit = self.source.credit()
+        return self._credit
 
 
 Handler = Callable[[Any], tuple[dict[str, Any], bytes]]
@@ -62,22 +74,24 @@ class Workbench:
 
     def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell a source's properties from its header."""
-        reader, source = self._open(file)
-        return source.header.properties(reader.media_type).to_json(), b""
+        opened = self._open(file)
+        return opened.source.header.properties(opened.reader.media_type).to_json(), b""
 
     def render(self, task: RenderTask) -> tuple[dict[str, Any], bytes]:
         """Make a derivative; the first part of the answer says by which lane."""
-        source = self._open(task.source).source
+        opened = self._open(task.source)
+        source, credit = opened.source, opened.credit(task.settings)
         chosen = plan(source.header, task.operation, task.settings)
         if isinstance(chosen, Copy):
             assert isinstance(source, JpegSource)
-            return {"lane": "copy"}, checked_jpeg(source, self._settings.limits.max_pixels)
+            data = checked_jpeg(source, self._settings.limits.max_pixels)
+            return {"lane": "copy"}, with_credit_jpeg(data, credit)
         if isinstance(chosen, Lossless):
             assert isinstance(source, JpegSource)
-            if (data := self._transform(task.source, source, chosen)) is not None:
-                return {"lane": "lossless"}, data
+            if (moved := self._transform(task.source, source, chosen)) is not None:
+                return {"lane": "lossless"}, with_credit_jpeg(moved, credit)
             chosen = plan_render(source.header, task.operation)
-        return {"lane": "pixels"}, self._pixels(source, chosen, task)
+        return {"lane": "pixels"}, self._pixels(source, chosen, task, credit)
 
     def close(self) -> None:
         """Close the sources."""
@@ -99,11 +113,11 @@ class Workbench:
             return None
         return transform(library, tile, replace(chosen, crop=None), limits)
 
-    def _pixels(self, source: Source, chosen: Render, task: RenderTask) -> bytes:
+    def _pixels(self, source: Source, chosen: Render, task: RenderTask, credit: Credit) -> bytes:
         level = self._level(task.source, source, chosen)
         try:
             image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
-            return encoded(image, task.operation.quality, task.operation.format, task.settings)
+            return encoded(image, task.operation.quality, task.operation.format, task.settings, credit)
         except (IIIFServerError, MemoryError):
             raise
         except Exception as error:

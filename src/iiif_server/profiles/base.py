@@ -31,6 +31,8 @@ class ImageInfo:
         media_type: of the stored file, if known.
         has_color: whether the image is more than gray.
         rights: a rights URI of this image, where it has its own.
+        resolution: pixels per inch of the full, upright image, if known; ``physical_scale`` tells clients.
+        tile: the size of the tiles that the source is stored in, if it is; info.json then offers these.
     """
 
     name: str
@@ -41,6 +43,8 @@ class ImageInfo:
     media_type: str | None = None
     has_color: bool = True
     rights: str | None = None
+    resolution: float | None = None
+    tile: Dimensions | None = None
 
     @property
     def size(self) -> Dimensions:
@@ -141,7 +145,7 @@ class Profile(ABC, Generic[OptionsT]):
         return {}
 
     async def close(self) -> None:
-        """Let go of everything that is open. Called once, at the server's end."""
+        """Let go of everything that is open. Called at the server's end; a second call does nothing."""
 
 
 @runtime_checkable

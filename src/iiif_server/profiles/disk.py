@@ -93,6 +93,8 @@ class DiskProfile(Profile[DiskOptions]):
             modified=status.st_mtime,
             media_type=properties.media_type,
             has_color=properties.has_color,
+            resolution=properties.resolution,
+            tile=properties.tile,
         )
 
     @asynccontextmanager

@@ -17,6 +17,9 @@ from pydantic import (
     field_validator,
 )
 
+from iiif_server.profiles.derivatives import DerivativeOverrides
+from iiif_server.profiles.linking import LinkOptions
+
 _UNITS = {
     "b": 1,
     "kb": 1000,
@@ -100,16 +103,19 @@ def anchor_path(path: Path, context: object) -> Path:
     return Path(base) / path if base is not None else path
 
 
-class ProfileOptions(BaseModel):
-    """The options that every profile has. A profile type adds its own in a subclass.
+def _anchored(value: object, context: object) -> object:
+    """An option's value with every path in it anchored, also those in lists and mappings."""
+    if isinstance(value, Path):
+        return anchor_path(value, context)
+    if isinstance(value, dict):
+        return {key: _anchored(item, context) for key, item in value.items()}
+    if isinstance(value, list | set | frozenset) or type(value) is tuple:
+        return type(value)(_anchored(item, context) for item in value)
+    return value
 
-    Values are validated strictly, as they stand in the file: ``true`` or ``"10"`` is no number. Whatever JSON
-    can express is converted: text to a path, a list to a tuple. Relative paths start at the configuration
-    file's directory. (A ``BeforeValidator`` takes that conversion away: prefer an ``AfterValidator``.)
 
-    Give every field a ``description``: it is shown in the reference and the JSON Schema. The name ``type`` is
-    taken, it names the profile type.
-    """
+class BasicOptions(BaseModel):
+    """Whose the images are, and how they are looked up and cached."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -141,6 +147,14 @@ class ProfileOptions(BaseModel):
         "source changed.",
     )
 
+
+class ProfileOptions(LinkOptions, DerivativeOverrides, BasicOptions):
+    """The options that every profile has. A profile type adds its own in a subclass.
+
+    Give every field a ``description``: it is shown in the reference and the JSON Schema. The name ``type`` is
+    taken, it names the profile type.
+    """
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse an option that the configuration file has no room for."""
@@ -153,4 +167,4 @@ class ProfileOptions(BaseModel):
     @field_validator("*")
     @classmethod
     def _anchor_paths(cls, value: object, info: ValidationInfo) -> object:
-        return anchor_path(value, info.context) if isinstance(value, Path) else value
+        return _anchored(value, info.context)

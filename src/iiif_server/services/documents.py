@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iiif_server.iiif.ladder import Limits
-from iiif_server.iiif.parameters import Format
+from iiif_server.iiif.ladder import TILE
+from iiif_server.iiif.links import placeholder_values
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion, Description
 from iiif_server.profiles.base import ImageInfo
+from iiif_server.services.images import RenderRules
 from iiif_server.services.infos import InfoService
 
 
@@ -28,15 +30,15 @@ class DocumentService:
 
     Attributes:
         infos: what is known of the images.
-        limits: the largest result that is made.
+        rules: what is made and offered, by the profile's name.
         min_size: the shortest side that ``sizes`` goes down to, in pixels.
-        formats: every format that is served.
+        base_url: the configured address of the server, if there is one.
     """
 
     infos: InfoService
-    limits: Limits
+    rules: Mapping[str, RenderRules]
     min_size: int
-    formats: frozenset[Format]
+    base_url: str | None = None
 
     async def info(self, identifier: Identifier, image_id: str, api: ApiVersion) -> InfoDocument:
         """The document of an image, whose base URI is ``image_id``, as a version of the API has it.
@@ -45,8 +47,25 @@ class DocumentService:
             NotFound: there is no such profile or image.
         """
         profile, info = await self.infos.get(identifier)
-        rights = info.rights or profile.options.rights
+        options, rules = profile.options, self.rules[identifier.profile]
         description = Description(
-            image_id, info.size, self.limits, self.min_size, rights, info.has_color, self.formats
+            image_id=image_id,
+            image=info.size,
+            limits=rules.limits,
+            min_size=self.min_size,
+            rights=info.rights or options.rights,
+            has_color=info.has_color,
+            formats=rules.formats,
+            preferred_formats=rules.preferred_formats,
+            links=options.links.filled(self._values(identifier, image_id, api)),
+            resolution=info.resolution if options.physical_scale else None,
+            tile=info.tile or TILE,
         )
-        return InfoDocument(info, profile.options.cache_for, api.document(description))
+        return InfoDocument(info, options.cache_for, api.document(description))
+
+    def _values(self, identifier: Identifier, image_id: str, api: ApiVersion) -> dict[str, str]:
+        base_url = self.base_url
+        if base_url is None:
+            # What the request came in under, without the path of the API's version.
+            base_url = image_id.removesuffix(f"/{identifier}").removesuffix(f"/iiif/{api.number}")
+        return placeholder_values(identifier, image_id, base_url)

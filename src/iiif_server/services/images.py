@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,26 +58,39 @@ class PreparedImage:
 
 @dataclass(frozen=True, slots=True)
 class RenderRules:
-    """What the configuration says about derivatives.
+    """What is made and offered for one profile: its part of the configuration, and what is installed.
 
     Attributes:
         limits: the largest result that is made.
-        settings: quality and the like.
+        settings: all that changes pixels or bytes.
         formats: every format that can be written here.
         renderer: a fingerprint of the installed codecs, part of every key.
+        preferred_formats: those of the formats that clients should ask for, best first.
     """
 
     limits: Limits
     settings: RenderSettings
     formats: frozenset[Format]
     renderer: str
+    preferred_formats: tuple[Format, ...] = ()
 
 
 class ImageService:
-    """Makes derivatives, or finds them made."""
+    """Makes derivatives, or finds them made.
+
+    Args:
+        infos: what is known of the images.
+        pool: where derivatives are made.
+        cache: where they are kept.
+        rules: what decides them, by the profile's name.
+    """
 
     def __init__(
-        self, infos: InfoService, pool: TaskRunner, cache: DerivativeCache, rules: RenderRules
+        self,
+        infos: InfoService,
+        pool: TaskRunner,
+        cache: DerivativeCache,
+        rules: Mapping[str, RenderRules],
     ) -> None:
         self._infos = infos
         self._pool = pool
@@ -114,21 +128,22 @@ class ImageService:
         return prepared, Derivative.of(body)
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
-        if request.parameters.format not in self._rules.formats:
+        rules = self._rules[request.identifier.profile]
+        if request.parameters.format not in rules.formats:
             raise InvalidRequest(
                 f"The format {str(request.parameters.format)!r} is not served here; see info.json."
             )
-        operation = resolve(request.parameters, info.size, self._rules.limits)
+        operation = resolve(request.parameters, info.size, rules.limits)
         key = derivative_key(
             profile=request.identifier.profile,
             name=request.identifier.name,
             page=request.identifier.page,
             version=info.version,
             operation=operation,
-            settings=self._rules.settings,
-            renderer=self._rules.renderer,
+            settings=rules.settings,
+            renderer=rules.renderer,
         )
-        canonical = request.api.canonical(operation, self._rules.limits)
+        canonical = request.api.canonical(operation, rules.limits)
         return PreparedImage(request, profile, info, operation, canonical, key)
 
     async def _make(self, prepared: PreparedImage) -> tuple[PreparedImage, bytes]:
@@ -161,11 +176,11 @@ class ImageService:
         )
 
     async def _render(self, prepared: PreparedImage) -> bytes:
-        operation, info = prepared.operation, prepared.info
+        operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         hint = operation.size if operation.is_full_region else None
         async with prepared.profile.use_source(info, hint) as path:
-            source = SourceFile(str(path), info.version, prepared.request.identifier.page)
-            task = RenderTask(source, operation, self._rules.settings)
+            source = SourceFile(str(path), info.version, identifier.page)
+            task = RenderTask(source, operation, self._rules[identifier.profile].settings)
             outcome = await self._pool.run(
                 Task(
                     "render",

@@ -88,10 +88,17 @@ class InfoService:
 
 
 async def _ask(profile: Profile[Any], identifier: Identifier) -> ImageInfo:
-    """What the profile knows; of another page than the first, size and colour are read from the source."""
+    """What the profile knows; of another page than the first, the header says what differs."""
     info: ImageInfo = await profile.get_info(identifier.name)
     if identifier.page == 1:
         return info
     async with profile.use_source(info) as path:
         page = await profile.context.probe(path, info.version, identifier.page)
-    return replace(info, width=page.width, height=page.height, has_color=page.has_color)
+    return replace(
+        info,
+        width=page.width,
+        height=page.height,
+        has_color=page.has_color,
+        resolution=page.resolution,
+        tile=page.tile,
+    )

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import posixpath
+from typing import Literal, NamedTuple
+
 from aiohttp import hdrs, web
 
 from iiif_server.iiif.parameters import parse_image_parameters
+from iiif_server.iiif.resolve import Operation
 from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.services.images import ImageRequest, PreparedImage
+from iiif_server.web.bodies import send_body
+from iiif_server.web.filenames import content_disposition, describe, safe_filename, stem_of
 from iiif_server.web.keys import SITE
-from iiif_server.web.responses import Validators, caching_headers, not_modified, send_derivative
+from iiif_server.web.ranges import ACCEPT_RANGES
+from iiif_server.web.responses import Validators, caching_headers, not_modified
 from iiif_server.web.urls import raw_segments
+
+_PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
+_NO_DOWNLOAD = frozenset({"0", "false"})
 
 
 async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
@@ -27,11 +38,43 @@ async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.Str
     prepared = await site.images.prepare(image_request)
     if not_modified(request, _validators(prepared)):
         return web.Response(status=304, headers=_headers(image_id, prepared))
-    media_type = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
+    title = await _title(request, prepared)
     if request.method == hdrs.METH_HEAD:
-        return web.Response(headers=_headers(image_id, prepared) | media_type)
+        headers = _headers(image_id, prepared) | _body_headers(prepared, title)
+        return web.Response(headers=headers | ACCEPT_RANGES)
     prepared, derivative = await site.images.derivative(prepared)
-    return await send_derivative(request, derivative, _headers(image_id, prepared) | media_type)
+    with derivative:
+        headers = _headers(image_id, prepared) | _body_headers(prepared, title)
+        return await send_body(request, derivative.body, _validators(prepared), headers)
+
+
+class _Title(NamedTuple):
+    """What a saved derivative is called, before it is told what of the image it shows."""
+
+    kind: Literal["attachment", "inline"]
+    name: str
+    described: bool = True
+
+
+async def _title(request: web.Request, prepared: PreparedImage) -> _Title | None:
+    """The name by the query ``download``; without that, of whole images only: nobody saves a tile.
+
+    What is merely shown is named after its identifier, because asking the profile may be slow.
+    """
+    name = prepared.request.identifier.name
+    asked = request.query.get("download") if request.rel_url.raw_query_string else None
+    if asked is None or asked in _NO_DOWNLOAD:
+        return _Title("inline", name) if prepared.operation.is_full_region else None
+    if asked in _PLAIN_DOWNLOAD:
+        return _Title("attachment", await prepared.profile.resolve_filename(name))
+    return _Title("attachment", asked, described=False)
+
+
+@functools.lru_cache(maxsize=1024)
+def _disposition(title: _Title, operation: Operation, page: int) -> str:
+    name = posixpath.basename(title.name) if title.kind == "inline" else title.name
+    description = describe(operation, page) if title.described else ""
+    return content_disposition(title.kind, safe_filename(stem_of(name), operation.format, description))
 
 
 def _validators(prepared: PreparedImage) -> Validators:
@@ -42,4 +85,12 @@ def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
     headers = caching_headers(_validators(prepared), prepared.profile.options.cache_for)
     profile = prepared.request.api.profile
     headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{profile}>;rel="profile"'
+    return headers
+
+
+def _body_headers(prepared: PreparedImage, title: _Title | None) -> dict[str, str]:
+    headers: dict[str, str] = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
+    if title is not None:
+        page = prepared.request.identifier.page
+        headers[hdrs.CONTENT_DISPOSITION] = _disposition(title, prepared.operation, page)
     return headers

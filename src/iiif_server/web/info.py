@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
 
 from aiohttp import hdrs, web
 
 from iiif_server.iiif.uri import Identifier, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
+from iiif_server.web.codings import choose_coding, coding_headers, encode_again, entity_tag
 from iiif_server.web.keys import SITE
 from iiif_server.web.negotiation import prefers
 from iiif_server.web.responses import Validators, caching_headers, not_modified
@@ -36,16 +36,17 @@ async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.Stre
     content_type = api.media_type(
         prefers(accept, LD_JSON, over="application/json"), prefers(accept, "application/json", over=LD_JSON)
     )
-    etag = blake2b(content_type.encode() + body, digest_size=20).hexdigest()
-    validators = Validators(etag, document.info.modified)
-    headers = caching_headers(validators, document.cache_for) | {hdrs.VARY: "Accept"}
+    coding = choose_coding(request, len(body))
+    validators = Validators(entity_tag(content_type, coding, body), document.info.modified)
+    headers = caching_headers(validators, document.cache_for) | {hdrs.VARY: "Accept, Accept-Encoding"}
     headers[hdrs.LINK] = f'<{api.profile}>;rel="profile"'
     if content_type == "application/json":
         # Plain JSON says by this what its keys mean (JSON-LD 1.1 section 6.1).
         headers[hdrs.LINK] += f', <{api.context}>;rel="{CONTEXT_RELATION}";type="{LD_JSON}"'
     if not_modified(request, validators):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=body, headers=headers | {hdrs.CONTENT_TYPE: content_type})
+    headers |= {hdrs.CONTENT_TYPE: content_type} | coding_headers(coding)
+    return web.Response(body=encode_again(body, coding), headers=headers)
 
 
 async def redirect_to_info(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:

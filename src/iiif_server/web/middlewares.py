@@ -18,28 +18,20 @@ logger = logging.getLogger(__name__)
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error with its public text, and log the rest.
 
-    Nothing of an unforeseen exception reaches the client.
+    Nothing of an unforeseen exception reaches the client. Once an answer has begun, a second one would be
+    read as a part of it: then the connection is closed, so that the client knows that something is missing.
     """
     try:
         return await handler(request)
-    except IIIFServerError as error:
-        level = logging.ERROR if error.status >= 500 else logging.INFO
-        logger.log(
-            level, "%s %s: %d %s", request.method, _shown(request.path_qs), error.status, _shown(error.log)
-        )
-        return error_response(request, error.status, error.public, retry_after=error.retry_after)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
-        if hdrs.ALLOW in error.headers:
-            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
-        return response
     except ConnectionError:
         raise  # the client has gone: there is nobody to answer
-    except Exception:
-        logger.exception("%s %s failed", request.method, _shown(request.path_qs))
-        return error_response(request, 500, "The server failed to answer this request.")
+    except Exception as error:
+        if request.writer.output_size:
+            logger.exception("%s %s failed amid its answer", request.method, _shown(request.path_qs))
+            raise ConnectionAbortedError from error
+        if isinstance(error, web.HTTPException) and error.status < 400:
+            raise
+        return _answer_to(request, error)
 
 
 @web.middleware
@@ -50,7 +42,7 @@ async def answer_options(request: web.Request, handler: Handler) -> web.StreamRe
     headers = {
         hdrs.ALLOW: _METHODS,
         hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
-        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "*, Authorization",
+        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _REQUEST_HEADERS,
         hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
     }
     return web.Response(status=204, headers=headers)
@@ -71,11 +63,35 @@ def error_response(
 
 _METHODS = "GET, HEAD, OPTIONS"
 
+# The asterisk never covers Authorization, and older browsers take it for a name.
+_REQUEST_HEADERS = (
+    "*, Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range"
+)
+
 _HTTP_TEXTS = {
     404: "There is nothing at this address.",
     405: "This address answers GET, HEAD and OPTIONS.",
+    412: "There is another version at this address than the one asked for.",
     413: "The request is too large.",
+    416: "The range lies outside of what is at this address.",
 }
+
+
+def _answer_to(request: web.Request, error: Exception) -> web.Response:
+    if isinstance(error, IIIFServerError):
+        level = logging.ERROR if error.status >= 500 else logging.INFO
+        line = _shown(request.path_qs), error.status, _shown(error.log)
+        logger.log(level, "%s %s: %d %s", request.method, *line)
+        return error_response(request, error.status, error.public, retry_after=error.retry_after)
+    if not isinstance(error, web.HTTPException):
+        logger.error("%s %s failed", request.method, _shown(request.path_qs), exc_info=error)
+        return error_response(request, 500, "The server failed to answer this request.")
+    response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
+    if error.status == 405:
+        response.headers[hdrs.ALLOW] = _METHODS
+    if hdrs.CONTENT_RANGE in error.headers:  # of a 416
+        response.headers[hdrs.CONTENT_RANGE] = error.headers[hdrs.CONTENT_RANGE]
+    return response
 
 
 def _shown(text: str) -> str:

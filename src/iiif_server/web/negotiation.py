@@ -1,8 +1,8 @@
-"""Content negotiation (RFC 9110 section 12.5.1), as far as this server offers a choice."""
+"""Content negotiation (RFC 9110 section 12.5), as far as this server offers a choice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 def quality_of(accept: str, media_type: str) -> float:
@@ -23,6 +23,27 @@ def prefers(accept: str | None, media_type: str, *, over: str) -> bool:
     if not accept:
         return False
     return quality_of(accept, media_type) > quality_of(accept, over)
+
+
+def coding_qualities(accept_encoding: str | None, codings: Iterable[str]) -> dict[str, float]:
+    """How much a client wants each of some content codings, from 0 to 1 (RFC 9110 section 12.5.3).
+
+    Besides them the answer has ``identity``, the body as it is. That is acceptable unless it is refused: if a
+    header does not mention it, it is the last resort. Without a header, it is all that is acceptable.
+    """
+    if accept_encoding is None:
+        return dict.fromkeys(codings, 0.0) | {"identity": 1.0}
+    wanted = {_CODING_ALIASES.get(coding, coding): quality for coding, quality in _ranges(accept_encoding)}
+    others = wanted.get("*")
+    as_it_is = _LAST_RESORT if others is None else others
+    qualities = {coding: wanted.get(coding, others or 0.0) for coding in codings}
+    return qualities | {"identity": wanted.get("identity", as_it_is)}
+
+
+_CODING_ALIASES = {"x-gzip": "gzip"}
+
+_LAST_RESORT = 0.0001
+"""Less than any quality that may be written, but not refused."""
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:

@@ -1,16 +1,13 @@
-"""Headers that all answers share, conditional requests, and sending a derivative."""
+"""Headers that all answers share, and conditional requests."""
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
-
-from iiif_server.caches.derivative import Derivative
 
 
 class Validators(NamedTuple):
@@ -37,33 +34,39 @@ def caching_headers(validators: Validators, cache_for: int) -> dict[str, str]:
 
 
 def not_modified(request: web.Request, validators: Validators) -> bool:
-    """Tell whether the client's copy is current (RFC 9110 section 13.2.2): If-None-Match rules."""
+    """Evaluate a request's conditions, in the order of RFC 9110 section 13.2.2, up to those of a range.
+
+    Returns:
+        whether the client's copy is current, so that 304 is the answer.
+
+    Raises:
+        web.HTTPPreconditionFailed: the client wants another version than this one, or nothing.
+    """
+    _check_wanted_version(request, validators)
     if hdrs.IF_NONE_MATCH in request.headers:
         tags = request.if_none_match or ()
         return any(tag.value in (validators.etag, "*") for tag in tags)
     since = request.if_modified_since
     if since is None or validators.modified is None:
         return False
-    return datetime.fromtimestamp(math.floor(validators.modified), UTC) <= since
+    return whole_second(validators.modified) <= since
 
 
-async def send_derivative(
-    request: web.Request, derivative: Derivative, headers: dict[str, str]
-) -> web.StreamResponse:
-    """Send a derivative: small ones from memory, large ones from their open file by sendfile."""
-    with derivative:
-        if isinstance(derivative.body, bytes):
-            return web.Response(body=derivative.body, headers=headers)
-        response = web.StreamResponse(headers=headers)
-        response.content_length = derivative.length
-        await response.prepare(request)
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError("The client has gone.")
-        loop = asyncio.get_running_loop()
-        await loop.sendfile(transport, derivative.body.file, derivative.body.offset, derivative.length)
-        await response.write_eof()
-        return response
+def whole_second(modified: float) -> datetime:
+    """A time as Last-Modified tells it: without the part of a second."""
+    return datetime.fromtimestamp(math.floor(modified), UTC)
+
+
+def _check_wanted_version(request: web.Request, validators: Validators) -> None:
+    """If-Match, or without that If-Unmodified-Since (RFC 9110 sections 13.1.1 and 13.1.4)."""
+    if hdrs.IF_MATCH in request.headers:
+        tags = request.if_match or ()
+        if not any(tag.value in (validators.etag, "*") and not tag.is_weak for tag in tags):
+            raise web.HTTPPreconditionFailed
+        return
+    limit = request.if_unmodified_since
+    if limit is not None and validators.modified is not None and whole_second(validators.modified) > limit:
+        raise web.HTTPPreconditionFailed
 
 
 async def add_common_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.web import images, info, start
+from iiif_server.web import assets, images, info, start
 from iiif_server.web.urls import API_PATH
 
 # Segments are matched here and read raw by the handlers: a percent-encoded slash stays within its segment.
@@ -20,7 +20,7 @@ def add_routes(app: web.Application, default_api: ApiVersion) -> None:
     """Register every address that this server answers."""
     router = app.router
     router.add_get("/", start.get_start_page)
-    router.add_get("/static/{file:.+}", start.get_static)
+    router.add_get("/static/{file:.+}", assets.get_asset)
     _add_image_api(router, default_api, "")
     for number, api in VERSIONS.items():
         _add_image_api(router, api, API_PATH.format(number=number))

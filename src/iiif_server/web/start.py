@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import mimetypes
 from html import escape
-from importlib.resources import files
 from urllib.parse import unquote, urlencode, urlsplit
 
 from aiohttp import hdrs, web
 
 from iiif_server import __version__
-from iiif_server.errors import NotFound
 from iiif_server.iiif.uri import Identifier, split_identifier
 from iiif_server.profiles.base import ListsNames, Profile
+from iiif_server.web.codings import choose_coding, coding_headers, encode
 from iiif_server.web.keys import SITE, Site
 
 _PAGE_LENGTH = 60
-_STATIC = files("iiif_server.web") / "static"
 
 
 async def get_start_page(request: web.Request) -> web.StreamResponse:
@@ -29,40 +26,15 @@ async def get_start_page(request: web.Request) -> web.StreamResponse:
         body = _viewer(image, site)
     else:
         body = await _gallery(site, request.query.get("profile"), request.query.get("after"))
-    return web.Response(
-        text=body,
-        content_type="text/html",
-        headers={hdrs.CACHE_CONTROL: "no-cache", "Content-Security-Policy": _policy(site)},
-    )
-
-
-async def get_static(request: web.Request) -> web.StreamResponse:
-    """A file of the package that the start page needs."""
-    name = request.match_info["file"]
-    content = request.app[STATIC_FILES].get(name)
-    if content is None:
-        raise NotFound("There is nothing at this address.")
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return web.Response(
-        body=content, headers={hdrs.CONTENT_TYPE: media_type, hdrs.CACHE_CONTROL: "max-age=86400"}
-    )
-
-
-def load_static_files() -> dict[str, bytes]:
-    """Read the package's static files once, so that no request reads one."""
-    found: dict[str, bytes] = {}
-    pending = [("", _STATIC)]
-    while pending:
-        prefix, directory = pending.pop()
-        for entry in directory.iterdir():
-            if entry.is_dir():
-                pending.append((f"{prefix}{entry.name}/", entry))
-            else:
-                found[prefix + entry.name] = entry.read_bytes()
-    return found
-
-
-STATIC_FILES = web.AppKey("static_files", dict[str, bytes])
+    content = body.encode()
+    coding = choose_coding(request, len(content))
+    headers = {
+        hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
+        hdrs.CACHE_CONTROL: "no-cache",
+        hdrs.VARY: hdrs.ACCEPT_ENCODING,
+        "Content-Security-Policy": _policy(site),
+    }
+    return web.Response(body=encode(content, coding), headers=headers | coding_headers(coding))
 
 
 def _policy(site: Site) -> str:

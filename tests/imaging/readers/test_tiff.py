@@ -391,6 +391,26 @@ def test_a_tile_may_not_hold_a_larger_jpeg(tmp_path: Path, bench: Bench) -> None
         bench.render(path)
 
 
+@pytest.mark.parametrize(
+    ("stored", "offered"),
+    [(None, None), (256, 256), (240, 240), (1024, 1024), (2048, None), (64, 192), (16, 192), (176, 352)],
+)
+def test_stored_tiles_are_offered(
+    tmp_path: Path, bench: Bench, stored: int | None, offered: int | None
+) -> None:
+    """As they are, or several together if they are small; none that are too large."""
+    tile = (stored, stored) if stored else None
+    path = write(tmp_path / "a.tif", GRAY, photometric="minisblack", tile=tile)
+    assert bench.probe(path).tile == ((offered, offered) if offered else None)
+
+
+def test_tiles_lie_as_the_image_does(tmp_path: Path, bench: Bench) -> None:
+    """Upright."""
+    turned = (274, "H", 1, 6, True)
+    path = write(tmp_path / "a.tif", GRAY, photometric="minisblack", tile=(256, 512), extratags=[turned])
+    assert bench.probe(path).tile == (256, 512)
+
+
 def test_resolution(tmp_path: Path, opened: Any) -> None:
     """In pixels per inch, where it is the same both ways."""
     cases: list[tuple[dict[str, Any], float | None]] = [

@@ -82,3 +82,7 @@ def _clipped(text: str) -> str:
 def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     """The first names, each once."""
     return tuple(dict.fromkeys(filter(None, map(_clipped, names))))[:MAX_NAMES]
+
+
+NO_CREDIT = Credit()
+"""What most images have."""

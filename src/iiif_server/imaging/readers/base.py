@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image
 
 from iiif_server.iiif.geometry import Rectangle
+from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.header import Header
 
 
@@ -40,6 +41,10 @@ class Source(ABC):
             part: of that level as stored, in its pixels; ``None`` is all of it. Only where the header says
                 that parts can be decoded.
         """
+
+    def credit(self) -> Credit:
+        """What the source's metadata says of rights and credit; damaged metadata says nothing."""
+        return Credit()
 
     def close(self) -> None:
         """Close the file."""

@@ -10,12 +10,21 @@ from PIL import Image, JpegImagePlugin
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import jpeg
 from iiif_server.imaging.colour import is_srgb
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import read_credit
 from iiif_server.imaging.header import Header, JpegFacts
 from iiif_server.imaging.limits import check_size
-from iiif_server.imaging.metadata import exif_orientation
+from iiif_server.imaging.metadata import (
+    PER_CENTIMETRE,
+    PER_INCH,
+    exif_orientation,
+    exif_resolution,
+    resolution,
+)
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.tasks import SourceLimits
 
+_JFIF_UNITS = {1: PER_INCH, 2: PER_CENTIMETRE}
 _REDUCTIONS = (1, 2, 4, 8)
 _CROPPABLE = {(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)}
 
@@ -42,6 +51,10 @@ class JpegSource(Source):
         image.load()
         return Decoded(image, self._layout.icc)
 
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        return read_credit(self._layout.exif, self._layout.xmp, self._layout.iptc)
+
 
 def open_jpeg(file: BinaryIO, limits: SourceLimits) -> Source:
     """Read a JPEG's segments up to its end.
@@ -53,9 +66,23 @@ def open_jpeg(file: BinaryIO, limits: SourceLimits) -> Source:
     layout = jpeg.read_layout(file, max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans)
     check_size(layout.frame.size, limits.max_pixels)
     facts = _facts(layout)
-    turn = exif_orientation(layout.exif)
-    header = Header(layout.frame.size, turn, not facts.gray, _REDUCTIONS, jpeg=facts)
+    header = Header(
+        layout.frame.size,
+        exif_orientation(layout.exif),
+        not facts.gray,
+        _REDUCTIONS,
+        resolution=_resolution(layout),
+        jpeg=facts,
+    )
     return JpegSource(file, header, layout)
+
+
+def _resolution(layout: jpeg.JpegLayout) -> float | None:
+    """As EXIF has it, else as JFIF has it."""
+    if (stated := exif_resolution(layout.exif)) is not None or layout.density is None:
+        return stated
+    unit, x, y = layout.density
+    return resolution(x, y, _JFIF_UNITS.get(unit))
 
 
 def _facts(layout: jpeg.JpegLayout) -> JpegFacts:

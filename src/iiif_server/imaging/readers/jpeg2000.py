@@ -12,8 +12,11 @@ from PIL import Image
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import jp2_blocks, read_credit
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
+from iiif_server.imaging.metadata import image_resolution
 from iiif_server.imaging.orientation import IDENTITY
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.readers.jp2 import (
@@ -57,7 +60,15 @@ class Jpeg2000Source(PillowSource):
         return Decoded(image, self._profile)
 
 
-class ImagecodecsSource(Source):
+class _BareSource(Source):
+    """What is decoded past Pillow."""
+
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        return read_credit(*jp2_blocks(self.file))
+
+
+class ImagecodecsSource(_BareSource):
     """What Pillow decodes wrongly: other depths than 8 bits, and chroma of fewer samples than luma."""
 
     def __init__(self, file: BinaryIO, header: Header, mode: str, bits: int, colours: Colours) -> None:
@@ -74,7 +85,7 @@ class ImagecodecsSource(Source):
         return Decoded(Image.frombytes(self._mode, pixels.shape[1::-1], pixels.tobytes()), self._profile)
 
 
-class LabSource(Source):
+class LabSource(_BareSource):
     """A JP2 file in the enumerated colour space CIELab."""
 
     def __init__(self, file: BinaryIO, header: Header, space: LabSpace) -> None:
@@ -102,14 +113,17 @@ def open_jpeg2000(file: BinaryIO, limits: SourceLimits) -> Source:
         file.seek(0)
         image = Image.open(file, formats=("JPEG2000",))
         stored = Dimensions(*image.size)
-        coloured = has_color(image)
+        coloured, dots = has_color(image), image_resolution(image)
     check_size(stored, limits.max_pixels)
     colours = read_colours(file)
     if colours.lab is not None:
         return LabSource(file, Header(stored, IDENTITY, has_color=True), colours.lab)
     if image.mode in _WHOLE_BYTES and (bits := _bits_if_wrong(read_channels(file))):
-        return ImagecodecsSource(file, Header(stored, IDENTITY, coloured), image.mode, bits, colours)
-    return Jpeg2000Source(file, Header(stored, IDENTITY, coloured, _reductions(stored)), colours)
+        return ImagecodecsSource(
+            file, Header(stored, IDENTITY, coloured, resolution=dots), image.mode, bits, colours
+        )
+    header = Header(stored, IDENTITY, coloured, _reductions(stored), resolution=dots)
+    return Jpeg2000Source(file, header, colours)
 
 
 def _bits_if_wrong(channels: list[Channel]) -> int:

@@ -6,11 +6,14 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from iiif_server.errors import IIIFServerError
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import credit_of
 from iiif_server.imaging.header import Header
-from iiif_server.imaging.limits import check_size, guarded_decoding
-from iiif_server.imaging.metadata import exif_orientation, icc_profile
+from iiif_server.imaging.limits import MAX_SIDE, check_size, guarded_decoding
+from iiif_server.imaging.metadata import exif_orientation, icc_profile, image_resolution
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.tasks import SourceLimits
 
@@ -37,6 +40,15 @@ class PillowSource(Source):
         image.load()
         return Decoded(image, icc_profile(image))
 
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        self.file.seek(0)
+        try:
+            with guarded_decoding(MAX_SIDE**2):
+                return credit_of(Image.open(self.file, formats=(self.name,)))
+        except IIIFServerError:
+            return Credit()
+
 
 def open_by_pillow(name: str, file: BinaryIO, limits: SourceLimits) -> Source:
     """Read a header.
@@ -49,7 +61,7 @@ def open_by_pillow(name: str, file: BinaryIO, limits: SourceLimits) -> Source:
         file.seek(0)
         image = Image.open(file, formats=(name,))
         turn = exif_orientation(image.info.get("exif"))
-        header = Header(Dimensions(*image.size), turn, has_color(image))
+        header = Header(Dimensions(*image.size), turn, has_color(image), resolution=image_resolution(image))
     check_size(header.stored, limits.max_pixels)
     return PillowSource(file, header, name)
 

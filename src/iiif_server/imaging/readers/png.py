@@ -11,9 +11,11 @@ from iiif_server.errors import UnreadableSource
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.imaging import png
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import read_credit
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
-from iiif_server.imaging.metadata import exif_orientation
+from iiif_server.imaging.metadata import PER_METRE, exif_orientation, exif_resolution, resolution
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.tasks import SourceLimits
 
@@ -39,6 +41,10 @@ class PngSource(Source):
             image = Image.merge("LA", (image.getchannel("R"), image.getchannel("A")))
         return Decoded(image, self._layout.icc)
 
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`."""
+        return read_credit(self._layout.exif, self._layout.xmp, None)
+
 
 def open_png(file: BinaryIO, limits: SourceLimits) -> Source:
     """Read a PNG's chunks.
@@ -52,8 +58,9 @@ def open_png(file: BinaryIO, limits: SourceLimits) -> Source:
         head = layout.assemble_head(file)
         image = Image.open(BytesIO(head), formats=("PNG",))
         stored = Dimensions(*image.size)
+        dots = resolution(*layout.density, PER_METRE) if layout.density else exif_resolution(layout.exif)
         coloured = has_color(image) and not _is_gray_with_alpha(head)
-        header = Header(stored, exif_orientation(layout.exif), coloured)
+        header = Header(stored, exif_orientation(layout.exif), coloured, resolution=dots)
     check_size(stored, limits.max_pixels)
     if layout.size > _BYTES_BESIDES + _BYTES_PER_PIXEL * stored.width * stored.height:
         raise UnreadableSource("The source image is a damaged PNG file: more data than its pixels need.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from math import ceil
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -13,8 +14,11 @@ from iiif_server.errors import IIIFServerError, ImageNotFound, SourceTooLarge
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.credit.sources import credit_of_tiff
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
+from iiif_server.imaging.metadata import PER_CENTIMETRE, PER_INCH, resolution
 from iiif_server.imaging.orientation import IDENTITY, from_exif
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.readers.pillow import PillowSource
@@ -25,8 +29,8 @@ from iiif_server.imaging.tasks import SourceLimits
 
 _WIDTH, _HEIGHT, _ORIENTATION, _PROFILE = 256, 257, 274, 34675
 _RESOLUTION_UNIT, _X_RESOLUTION, _Y_RESOLUTION = 296, 282, 283
-_UNITS_PER_INCH = {2: 1.0, 3: 2.54}
-_SAME = 0.01
+_SMALLEST_TILE, _LARGEST_TILE = 192, 1024
+_UNITS = {2: PER_INCH, 3: PER_CENTIMETRE}
 
 # What it has to say about damaged files is said once, by the error.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -58,6 +62,10 @@ class TiffSource(Source):
         there = Rectangle(x, y, min(part.width, page.imagewidth - x), min(part.height, page.imagelength - y))
         image = _extended(self._read(page, there), part.size)
         return Decoded(image, _value(self._levels[1], _PROFILE))
+
+    def credit(self) -> Credit:
+        """See :meth:`Source.credit`; of the file's first page, which speaks for all."""
+        return credit_of_tiff(self.file)
 
     def _read(self, page: TiffPage, part: Rectangle) -> Image.Image:
         descriptor, extent = self.file.fileno(), self._extent()
@@ -114,6 +122,7 @@ def open_tiff(file: BinaryIO, limits: SourceLimits, page: int = 1) -> Source:
         tuple(sorted(levels)),
         parts=first.is_tiled,
         resolution=_resolution(first),
+        tile=_tile(levels),
     )
     return TiffSource(file, header, levels, limits)
 
@@ -168,11 +177,18 @@ def _value(page: TiffPage, code: int) -> Any:
     return None
 
 
+def _tile(levels: dict[int, TiffPage]) -> Dimensions | None:
+    """The tile to ask for: the stored one, or several of them together if it is small."""
+    stored = {(page.tilewidth, page.tilelength) if page.is_tiled else (0, 0) for page in levels.values()}
+    if len(stored) > 1 or not all(0 < side <= _LARGEST_TILE for side in next(iter(stored))):
+        return None
+    return Dimensions(*(side * ceil(_SMALLEST_TILE / side) for side in stored.pop()))
+
+
 def _resolution(page: TiffPage) -> float | None:
-    """Pixels per inch, if both directions agree (TIFF 6.0 section 8)."""
+    """Pixels per inch (TIFF 6.0 section 8)."""
     with contextlib.suppress(Exception):
-        unit = _UNITS_PER_INCH.get(int(_value(page, _RESOLUTION_UNIT) or 2))
-        x, y = (part[0] / part[1] for part in (_value(page, _X_RESOLUTION), _value(page, _Y_RESOLUTION)))
-        if unit is not None and x > 1 and abs(x - y) <= _SAME * x:
-            return float(x * unit)
+        unit = _UNITS.get(int(_value(page, _RESOLUTION_UNIT) or 2))
+        (x, over_x), (y, over_y) = _value(page, _X_RESOLUTION), _value(page, _Y_RESOLUTION)
+        return resolution(x / over_x, y / over_y, unit)
     return None

@@ -1,5 +1,7 @@
 """What a test left behind: threads, child processes, open files, asyncio tasks."""
 
+from __future__ import annotations
+
 import asyncio
 import gc
 import threading
@@ -7,32 +9,52 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 GRACE = 3.0
 """Seconds within which what is being closed has to be gone."""
 
-HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 """Children that the standard library starts once and keeps."""
+
+_LOOP_THREAD = "asyncio_"
+"""What the names of an event loop's own worker threads begin with: they end with the loop."""
+
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What this process holds at one moment."""
+    """What this process holds at one moment, and which tasks run on the event loop, if one does."""
 
     threads: frozenset[threading.Thread]
     children: frozenset[psutil.Process]
     files: frozenset[tuple[str, str]]
+    tasks: frozenset[asyncio.Task[Any]]
 
     @classmethod
-    def now(cls) -> "Resources":
+    def now(cls) -> Resources:
         """Look."""
-        return cls(frozenset(threading.enumerate()), _children(), _open_files())
+        return cls(frozenset(threading.enumerate()), _children(), _open_files(), _tasks())
 
     def left_behind(self) -> list[str]:
-        """Describe what is there now and was not then, after a time of grace."""
+        """Describe what is there now and was not then, after a time of grace. Blocks."""
         return _after_grace(self._new)
+
+    async def left_behind_by_now(self) -> list[str]:
+        """The same on the event loop, tasks included; the threads of the loop itself are nobody's leak."""
+
+        def look() -> list[str]:
+            found = [what for what in self._new() if not what.startswith(f"thread {_LOOP_THREAD}")]
+            return found + [f"task {task!r}" for task in _tasks() - self.tasks]
+
+        deadline = time.monotonic() + GRACE
+        while (found := look()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+            gc.collect()
+        return found
 
     def _new(self) -> list[str]:
         return [
@@ -45,13 +67,17 @@ class Resources:
 async def tasks_left_behind() -> list[str]:
     """Describe the tasks that still run beside the one that asks, after a moment of grace."""
     deadline = time.monotonic() + 1
-    while (found := _other_tasks()) and time.monotonic() < deadline:
+    while (found := _tasks()) and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.02)
     return [f"task {task!r}" for task in found]
 
 
-def _other_tasks() -> set["asyncio.Task[object]"]:
-    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+def _tasks() -> frozenset[asyncio.Task[Any]]:
+    """The tasks of the running loop, without the one that asks."""
+    try:
+        return frozenset(asyncio.all_tasks() - {asyncio.current_task()})
+    except RuntimeError:  # no loop is running
+        return frozenset()
 
 
 def _after_grace(look: Callable[[], list[str]]) -> list[str]:
@@ -68,7 +94,7 @@ def _children() -> frozenset[psutil.Process]:
     found = set()
     for child in psutil.Process().children():
         try:
-            if not any(helper in " ".join(child.cmdline()) for helper in HELPERS):
+            if not any(helper in " ".join(child.cmdline()) for helper in _HELPERS):
                 found.add(child)
         except psutil.NoSuchProcess:
             continue
@@ -78,7 +104,7 @@ def _children() -> frozenset[psutil.Process]:
 def _open_files() -> frozenset[tuple[str, str]]:
     """Number and target of each descriptor; devices that a library keeps open are nobody's leak."""
     found = set()
-    for descriptor in Path("/proc/self/fd").iterdir():
+    for descriptor in _DESCRIPTORS.iterdir() if _DESCRIPTORS.is_dir() else ():
         try:
             target = str(descriptor.readlink())
         except OSError:
