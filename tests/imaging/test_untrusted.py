@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import pytest
 
 from tests.imaging import untrusted
-from tests.imaging.helpers import exif, jpeg, picture
+from tests.imaging.helpers import array, exif, jpeg, picture
 
 GIGABYTE = 1024**3
 LANES = {"copy", "lossless", "pixels"}
@@ -101,10 +102,14 @@ def test_damaged_jpegs_never_crash(tmp_path: Path, kind: str) -> None:
     assert {"pixels", "UnreadableSource"} <= set(found)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "webp", "gif", "jp2", "bmp", "avif"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp", "gif", "jp2", "deep.jp2", "bmp", "avif"])
 def test_other_damaged_files_never_crash(tmp_path: Path, suffix: str) -> None:
     """A few dozen of each format."""
-    picture(64, 48).save(tmp_path / f"whole.{suffix}")
+    image = picture(64, 48)
+    if suffix == "deep.jp2":  # decoded by another library
+        (tmp_path / f"whole.{suffix}").write_bytes(imagecodecs.jpeg2k_encode(array(image).astype("u2") << 8))
+    else:
+        image.save(tmp_path / f"whole.{suffix}")
     paths = []
     for number, data in enumerate(mutations((tmp_path / f"whole.{suffix}").read_bytes(), 40, seed=3)):
         paths.append(tmp_path / f"{number}.{suffix}")

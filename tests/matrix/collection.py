@@ -22,8 +22,24 @@ class Bound(NamedTuple):
     mean: float
     largest: int
     why: str
+
+
+class Scaling(NamedTuple):
+    """How far from Lanczos a part that is scaled down may be, in levels of 255.
+
+    Attributes:
+        quarter: on average, of a quarter of the size.
+        odd: on average, of a size between the levels.
+        largest: anywhere.
+        why: this is so.
+        in_place: whether a pixel is less than a quarter of a pixel off its place.
+    """
+
+    quarter: float
+    odd: float
+    largest: int
+    why: str
     in_place: bool = True
-    """Whether a picture that is scaled down is in its place by less than a quarter of a pixel."""
 
 
 SAME = Bound(0, 0, "nothing is lost, or two builds of one decoder do the same arithmetic")
@@ -32,18 +48,18 @@ AVIF = Bound(0.2, 1, "two libraries go from YCbCr to RGB, which round differentl
 SIXTEEN = Bound(0.6, 2, "the profile is applied to the high byte, in the reference to 16 bits")
 LAB = Bound(0.65, 12, "CIELab goes through 8 bits on its way, in the reference it does not")
 
-AVERAGED = Bound(
-    1.4, 35, "averaged down to twice the size or more, then Lanczos; the reference is Lanczos alone"
+AVERAGED = Scaling(
+    1.35, 0.6, 28, "averaged to twice the size or more, then Lanczos; the reference is Lanczos alone"
 )
-PATTERNS = Bound(2.9, 32, "the same, where neighbours differ throughout: dithering, thin lines")
-SHRUNK = Bound(4.5, 65, "libjpeg shrinks by 2, 4 or 8 as it decodes, and gives sharper pixels")
-DETAILS = Bound(8.5, 65, "the same, of at most 100 x 73 pixels that are full of detail")
-WAVELETS = Bound(
-    4.5, 130, "JPEG 2000 keeps every second pixel of a filtered image: sharper, half a pixel off", False
+PATTERNS = Scaling(2.8, 1.2, 32, "the same, where neighbours differ throughout: dithering, thin lines")
+SHRUNK = Scaling(4.5, 3, 64, "libjpeg shrinks by 2, 4 or 8 as it decodes, and gives sharper pixels")
+DETAILS = Scaling(8.3, 3, 60, "the same, of few pixels that are full of detail, or of four inks")
+WAVELETS = Scaling(
+    3.5, 2.8, 130, "JPEG 2000 keeps every second pixel of a filtered image: half a pixel off", False
 )
-LETTERS = Bound(16, 130, "the same, of fine black print and of a colour target", False)
-STORED = Bound(9, 150, "smaller levels as their maker stored them")
-CHOSEN = Bound(18, 240, "the same, where the maker chose single pixels", False)
+LETTERS = Scaling(14.5, 14, 106, "the same, of fine black print and of a colour target", False)
+STORED = Scaling(8.4, 5.5, 125, "smaller levels as their maker stored them")
+CHOSEN = Scaling(18, 0.2, 240, "the same, where the maker chose single pixels", False)
 
 
 def stored_levels(*factors: int, read: Callable[..., Pixels] = by_libvips) -> dict[int, Read]:
@@ -72,7 +88,7 @@ class Subject:
     name: str
     read: Read = by_libvips
     exact: Bound = SAME
-    scaled: Bound = AVERAGED
+    scaled: Scaling = AVERAGED
     levels: Mapping[int, Read] = field(default_factory=dict)
     drift: float = 0
 
@@ -82,12 +98,12 @@ class Subject:
         return SHARED_IMAGES / self.name
 
 
-def jpeg(name: str, exact: Bound = SAME, scaled: Bound = SHRUNK) -> Subject:
+def jpeg(name: str, exact: Bound = SAME, scaled: Scaling = SHRUNK) -> Subject:
     """A JPEG file, whatever it is called."""
     return Subject(name, exact=exact, scaled=scaled, levels=BY_LIBJPEG)
 
 
-def jp2(name: str, scaled: Bound, drift: float = 0) -> Subject:
+def jp2(name: str, scaled: Scaling, drift: float = 0) -> Subject:
     """A gray or RGB JPEG 2000 file without a profile."""
     return Subject(name, by_openjpeg, scaled=scaled, drift=drift)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from iiif_server.cli.main import build_parser
 from iiif_server.config.describe import refreshed
 from iiif_server.profiles.disk import DiskOptions
+from tests.support import formats
 from tests.support.paths import REPOSITORY
 from tests.support.plugin_reference import plugin_reference
 
@@ -21,6 +22,7 @@ def pages() -> dict[str, str]:
             {"disk": DiskOptions},
         ),
         "commands.md": _commands(),
+        "formats.md": formats.refreshed((REFERENCE / "formats.md").read_text()),
         "plugins.md": plugin_reference(),
     }
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
-import PIL
 from lru import LRU
-from PIL import Image, features
+from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed
+from iiif_server.imaging.codecs import versions
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
 from iiif_server.imaging.decode import checked_jpeg, decode_level
@@ -69,10 +68,7 @@ class Workbench:
 
         The fingerprint belongs into cache keys: another codec makes other bytes of the same request.
         """
-        names = ("jpg", "jpg_2000", "libtiff", "webp", "avif", "zlib", "littlecms2")
-        versions = {name: features.version(name) for name in names}
-        versions |= {name: version(name) for name in ("imagecodecs", "pillow-heif", "tifffile")}
-        codecs = f"Pillow {PIL.__version__} {versions}"
+        codecs = ", ".join(f"{name} {version}" for name, version in versions().items())
         formats = [str(item) for item in available_formats()]
         return {"lossless": self._library is not None, "codecs": codecs, "formats": formats}, b""
 

@@ -16,6 +16,7 @@ from iiif_server.imaging.readers.jp2 import Channel, Colours, LabSpace, read_cha
 from tests.imaging.helpers import Bench, array, mean_error, picture
 from tests.imaging.test_colour import by_lcms
 from tests.matrix.arithmetic import D50, D65, srgb_of_lab
+from tests.support.jp2 import boxed, colour, image_header
 
 RAMP = np.tile(np.linspace(0, 65_535, 256).astype(np.uint16), (24, 1))
 
@@ -23,17 +24,6 @@ RAMP = np.tile(np.linspace(0, 65_535, 256).astype(np.uint16), (24, 1))
 def encode(samples: Any, **options: Any) -> bytes:
     """Without loss."""
     return bytes(imagecodecs.jpeg2k_encode(samples, level=0, reversible=True, **options))
-
-
-def boxed(codestream: bytes, *boxes: tuple[bytes, bytes], last: bool = False) -> bytes:
-    """A JP2 file of a codestream and what describes it; the last box may leave its length out."""
-
-    def box(kind: bytes, content: bytes) -> bytes:
-        return (len(content) + 8).to_bytes(4) + kind + content
-
-    file = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
-    file += box(b"jp2h", b"".join(box(*each) for each in boxes))
-    return file + (b"\0\0\0\0jp2c" + codestream if last else box(b"jp2c", codestream))
 
 
 @pytest.mark.parametrize("container", ["JP2", "J2K"])
@@ -67,21 +57,18 @@ def test_a_profile_is_applied_at_any_depth(tmp_path: Path, bench: Bench, shared_
     expected = array(by_lcms(Image.fromarray(rgb), profile))
     for bits in (8, 16):
         stored = rgb if bits == 8 else rgb.astype(np.uint16) << 8
-        size = b"".join(side.to_bytes(4) for side in rgb.shape[:2])
-        header = size + b"\0\3" + bytes([bits - 1]) + b"\7\0\0"
-        colour = b"\2\0\0" + profile
         codestream = encode(stored, codecformat="J2K")
-        (tmp_path / f"{bits}").write_bytes(boxed(codestream, (b"ihdr", header), (b"colr", colour)))
+        file = boxed(codestream, image_header(64, 48, 3, bits), colour(profile, method=2))
+        (tmp_path / f"{bits}").write_bytes(file)
         assert (bench.pixels(tmp_path / f"{bits}") == expected).all()
         assert mean_error(expected, rgb.astype(np.int64)) > 1
 
 
 def lab_file(lab: Any, parameters: bytes = b"", *, last: bool = False) -> bytes:
     """CIELab at 8 bits."""
-    size = b"".join(side.to_bytes(4) for side in lab.shape[:2])
-    colour = b"\1\0\0" + (14).to_bytes(4) + parameters
+    header = image_header(lab.shape[1], lab.shape[0], 3, 8)
     codestream = encode(lab, codecformat="J2K", mct=False)
-    return boxed(codestream, (b"ihdr", size + b"\0\3\7\7\0\0"), (b"colr", colour), last=last)
+    return boxed(codestream, header, colour(words(14) + parameters), last=last)
 
 
 def words(*values: int) -> bytes:

@@ -31,6 +31,7 @@ class Reader:
         suffixes: that its files usually have; what counts are the bytes.
         recognises: tells a file by its first 64 bytes.
         open: reads the header of a file under limits; a page counts from 1.
+        libraries: what decodes its files.
         has_pages: whether other pages than the first can be opened.
         available: tells whether the codec is installed.
     """
@@ -40,6 +41,7 @@ class Reader:
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     open: Callable[[BinaryIO, SourceLimits, int], Source]
+    libraries: tuple[str, ...]
     has_pages: bool = False
     available: Callable[[], bool] = lambda: True
 
@@ -120,15 +122,28 @@ def _open_heif(file: BinaryIO, limits: SourceLimits) -> Source:
 
 READERS = (
     Reader(
-        "JPEG", "image/jpeg", ("jpg", "jpeg", "jpe", "mpo"), _starts(b"\xff\xd8\xff"), _one(jpeg.open_jpeg)
+        "JPEG",
+        "image/jpeg",
+        ("jpg", "jpeg", "jpe", "mpo"),
+        _starts(b"\xff\xd8\xff"),
+        _one(jpeg.open_jpeg),
+        ("libjpeg-turbo",),
     ),
-    Reader("PNG", "image/png", ("png",), _starts(b"\x89PNG\r\n\x1a\n"), _one(png.open_png)),
+    Reader(
+        "PNG",
+        "image/png",
+        ("png",),
+        _starts(b"\x89PNG\r\n\x1a\n"),
+        _one(png.open_png),
+        ("Pillow", "zlib"),
+    ),
     Reader(
         "TIFF",
         "image/tiff",
         ("tif", "tiff", "ptif", "btf", "svs"),
         _starts(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
         _open_tiff,
+        ("tifffile", "imagecodecs", "libtiff"),
         has_pages=True,
     ),
     Reader(
@@ -137,6 +152,7 @@ READERS = (
         ("jp2", "j2k", "jpx", "j2c", "jpf"),
         _starts(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
         _one(jpeg2000.open_jpeg2000),
+        ("OpenJPEG", "imagecodecs"),
         available=_has("jpg_2000"),
     ),
     Reader(
@@ -145,16 +161,25 @@ READERS = (
         ("webp",),
         _is_webp,
         _one(pillow.open_webp),
+        ("libwebp",),
         available=_has("webp"),
     ),
-    Reader("GIF", "image/gif", ("gif",), _starts(b"GIF87a", b"GIF89a"), _one(pillow.open_gif)),
-    Reader("BMP", "image/bmp", ("bmp",), _starts(b"BM"), _one(pillow.open_bmp)),
+    Reader(
+        "GIF",
+        "image/gif",
+        ("gif",),
+        _starts(b"GIF87a", b"GIF89a"),
+        _one(pillow.open_gif),
+        ("Pillow",),
+    ),
+    Reader("BMP", "image/bmp", ("bmp",), _starts(b"BM"), _one(pillow.open_bmp), ("Pillow",)),
     Reader(
         "AVIF",
         "image/avif",
         ("avif",),
         _is_avif,
         _one(pillow.open_avif),
+        ("libavif",),
         available=_has("avif"),
     ),
     Reader(
@@ -163,6 +188,7 @@ READERS = (
         ("heic", "heif", "hif"),
         _is_heif,
         _one(_open_heif),
+        ("pillow-heif",),
         available=lambda: find_spec("pillow_heif") is not None,
     ),
 )
