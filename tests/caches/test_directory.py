@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from iiif_server.caches.directory import MARKER, STALE_SECONDS, CacheDirectory, ForeignDirectory
+from iiif_server.caches.directory import STALE_SECONDS, CacheDirectory
+from iiif_server.caches.owned import MARKER, ForeignDirectory
 from tests.caches.helpers import entry_path, key_of, temporaries
 
 KEY = key_of("image")
