@@ -115,5 +115,4 @@ class Lender:
                     return
             self.damaged += 1
             remove(record_name(digest), leaf)
-            if found is not None:
-                remove_unused(source_name(digest, found[1]), leaf)
+        self._room.sweep(digest[:2])

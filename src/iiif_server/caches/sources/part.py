@@ -122,7 +122,8 @@ class Part:
             self._complain(error)
         else:
             self._complain(
-                f"a source of {size} bytes or more is not kept: its share of the budget is too large"
+                f"a source of {size} bytes or more is not kept: it is too large a part of the budget, or all "
+                "the rest is in use"
             )
         return False
 
