@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
@@ -298,10 +299,8 @@ async def test_a_result_nobody_takes_is_let_go(counted_flights: SingleFlight[Cou
         gate = asyncio.Event()
 
         async def work(gate: asyncio.Event = gate) -> Counted:
-            try:
+            with suppress(asyncio.CancelledError):  # too late to stop
                 await gate.wait()
-            except asyncio.CancelledError:
-                pass  # it was too late to stop
             made.append(Counted())
             return made[-1]
 
