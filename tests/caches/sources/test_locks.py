@@ -46,8 +46,8 @@ def test_many_who_create_and_remove_never_hold_the_same_file(folder: int) -> Non
             if fd is not None:
                 holders.append(fd)
                 most.append(len(holders))
-                remove("file", folder)
                 holders.remove(fd)
+                remove("file", folder)
                 os.close(fd)
 
     threads = [threading.Thread(target=work) for _ in range(6)]
