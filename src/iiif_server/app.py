@@ -165,6 +165,7 @@ def _profiles(config: Config, plugins: Plugins, pool: WorkerPool) -> dict[str, P
             cache_path=config.cache_path / "profiles" / name,
             probe=Prober(pool, configured.options.info_json_cache_size),
             logger=logger,
+            max_source_bytes=config.max_source_bytes,
         )
         profiles[name] = plugins.profile_types[configured.type].profile(context, configured.options)
     return profiles

@@ -18,6 +18,13 @@ OBJECTS = {
     "hookimpl": "Marks a function or method as the implementation of a hook.",
 }
 """What is no class and so has no docstring of its own."""
+WITH_METHODS = (
+    iiif_server.api.ListsNames,
+    iiif_server.api.Profile,
+    iiif_server.api.SourceStore,
+    iiif_server.api.SourceWriter,
+)
+"""Classes whose methods a plugin calls or has."""
 
 
 def pages() -> dict[str, str]:
@@ -92,7 +99,7 @@ def _plugins() -> str:
 
 
 def _methods(thing: object) -> Iterator[str]:
-    if thing not in (iiif_server.api.Profile, iiif_server.api.ListsNames):
+    if thing not in WITH_METHODS:
         return
     for name, method in vars(thing).items():
         if inspect.isfunction(method) and not name.startswith("_"):

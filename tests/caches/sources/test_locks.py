@@ -1,5 +1,6 @@
 """A file in use is known by its lock, and a lock on a file that was removed counts for nothing."""
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -56,6 +57,27 @@ def test_many_who_create_and_remove_never_hold_the_same_file(folder: int) -> Non
     for thread in threads:
         thread.join()
     assert set(most) == {1}
+
+
+def test_a_file_removed_between_opening_and_locking_is_made_anew(
+    folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    calls = 0
+
+    def remove_first(fd: int, kind: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            (tmp_path / "file").unlink()
+        flock(fd, kind)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    fd = create_locked("file", folder)
+    assert fd is not None
+    assert os.path.samestat(os.fstat(fd), (tmp_path / "file").stat())
+    assert calls == 2
+    os.close(fd)
 
 
 def test_what_is_shared_is_not_removed(folder: int, tmp_path: Path) -> None:

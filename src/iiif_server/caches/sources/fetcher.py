@@ -23,15 +23,20 @@ _LONGEST_PAUSE: Final = 0.25
 
 
 class Fetch(Protocol):
-    """What a profile brings to get the bytes of a source: an ``async`` function."""
+    """What a profile brings to get a source: ``async def fetch(writer, previous) -> Fetched | NotModified``.
+
+    It writes the bytes, or finds that those of ``previous`` are still right. An exception is passed on to
+    everybody who waits, and nothing is kept. A cancellation means that nobody waits any more.
+    """
 
     def __call__(
-        self, writer: SourceWriter, previous: StoredSource | None
+        self, writer: SourceWriter, previous: StoredSource | None, /
     ) -> Awaitable[Fetched | NotModified]:
-        """Write the bytes, or find that those of ``previous`` are still right.
+        """Get the bytes.
 
-        An exception is passed on to everybody who waits, and nothing is kept. A cancellation means that
-        nobody waits any more.
+        Args:
+            writer: takes them; it checks the size.
+            previous: what is kept under the key, on lease during the fetch; ``None`` if nothing is.
         """
         ...
 

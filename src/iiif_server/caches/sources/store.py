@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,10 +105,14 @@ class SourceStore:
         self._gauges = dict.fromkeys(("hits", "waiting", "in_use"), 0)
         self._closed = False
 
-    @asynccontextmanager
-    async def lease(
-        self, key: str, fetch: Fetch, *, max_age: float | None, stale_if_error: Errors = ()
-    ) -> AsyncIterator[StoredSource]:
+    def lease(
+        self,
+        key: str,
+        fetch: Fetch,
+        *,
+        max_age: float | None,
+        stale_if_error: type[Exception] | tuple[type[Exception], ...] = (),
+    ) -> AbstractAsyncContextManager[StoredSource]:
         """Lend a source: ``async with store.lease(key, fetch, max_age=60) as stored``.
 
         Whoever asks for a key that is being fetched waits for that fetch, whose it was and with whatever
@@ -127,14 +131,7 @@ class SourceStore:
             UnreadableSource: the fetch wrote nothing.
             ServerBusy: there is no room for it on any disk, or the store is closed.
         """
-        loan = await self._borrow(key, fetch, max_age, stale_if_error)
-        self._loans.add(loan)
-        self._gauges["in_use"] += 1
-        try:
-            yield loan.stored
-        finally:
-            self._gauges["in_use"] -= 1
-            self._let_go(loan)
+        return self._lease(key, fetch, max_age, stale_if_error)
 
     async def stored(self, key: str) -> SourceRecord | None:
         """What is known of a source that is there, however old; without fetching or recording a use."""
@@ -185,6 +182,19 @@ class SourceStore:
             self._readers.later(self._loans.pop().close)
         await self._readers.close()
         await self._writers.close()
+
+    @asynccontextmanager
+    async def _lease(
+        self, key: str, fetch: Fetch, max_age: float | None, errors: Errors
+    ) -> AsyncIterator[StoredSource]:
+        loan = await self._borrow(key, fetch, max_age, errors)
+        self._loans.add(loan)
+        self._gauges["in_use"] += 1
+        try:
+            yield loan.stored
+        finally:
+            self._gauges["in_use"] -= 1
+            self._let_go(loan)
 
     async def _borrow(self, key: str, fetch: Fetch, max_age: float | None, errors: Errors) -> Loan:
         self._check_open()
