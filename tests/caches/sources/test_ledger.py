@@ -1,6 +1,6 @@
 """The counts are shared, one process changes them at a time, and what is wrong with the file is no harm."""
 
-import os
+import fcntl
 import signal
 import subprocess
 import sys
@@ -127,9 +127,22 @@ def test_a_process_that_was_stopped_is_not_waited_for_for_ever(
         assert counts.total_bytes == 0  # it had written nothing yet
 
 
-def test_a_ledger_that_was_replaced_is_not_believed_to_be_locked(
-    tmp_path: Path, stopped: "subprocess.Popen[str]"
+def test_a_ledger_removed_between_opening_and_locking_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    os.unlink(tmp_path / LEDGER)
-    with ledger_of(tmp_path, patience=0.05).locked() as counts:
+    flock = fcntl.flock
+    calls = 0
+
+    def remove_first(fd: int, kind: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            (tmp_path / LEDGER).unlink()
+        flock(fd, kind)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with ledger_of(tmp_path).locked() as counts:
         counts.set("00", 1, 1)
+    assert calls == 2
+    with ledger_of(tmp_path).locked() as counts:
+        assert counts.total_bytes == 1

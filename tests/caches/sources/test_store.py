@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from iiif_server.api import (
     StoredSource,
     UnreadableSource,
 )
+from iiif_server.caches.sources.keeper import Keeper
+from iiif_server.caches.sources.lender import Lender
+from iiif_server.caches.sources.part import Part
 from tests.caches.sources.conftest import StoreMaker
 from tests.caches.sources.helpers import Origin, OriginDown, is_locked, leftovers, records, until, whole_files
 
@@ -341,6 +345,35 @@ async def test_the_leaving_of_the_last_one_cancels_the_fetch_and_leaves_nothing(
     assert await body_of(store, origin) == origin.bodies["key"]
 
 
+@pytest.mark.parametrize("step", [(Keeper, "begin"), (Keeper, "publish"), (Lender, "find"), (Part, "append")])
+async def test_one_who_leaves_at_any_step_holds_up_nobody(
+    store: SourceStore, origin: Origin, directory: Path, monkeypatch: pytest.MonkeyPatch, step
+) -> None:
+    owner, name = step
+    call = getattr(owner, name)
+    done, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        result = call(*arguments)
+        done.set()
+        go_on.wait()
+        return result
+
+    origin.bodies["key"] = os.urandom(400_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, slow)
+        caller = asyncio.create_task(body_of(store, origin))
+        await until(done.is_set)
+        caller.cancel()
+        await asyncio.wait((caller,))
+        assert caller.cancelled()
+        go_on.set()
+    async with asyncio.timeout(20):
+        assert await body_of(store, origin, max_age=0) == origin.bodies["key"]
+    await until(lambda: not leftovers(directory) and len(whole_files(directory)) == 1)
+    await until(lambda: not is_locked(whole_files(directory)[0]))
+
+
 @pytest.mark.parametrize("max_age", [0, 60])
 @pytest.mark.parametrize("delay", range(20))
 async def test_a_storm_of_cancellations_leaves_nothing_open(
@@ -532,6 +565,26 @@ async def test_closing_ends_fetches_leases_and_whoever_waits(
     await store.close()
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_closing_at_any_moment_answers_whoever_asked(
+    make_store: StoreMaker, origin: Origin, directory: Path, turns: int
+) -> None:
+    store = make_store()
+    origin.bodies["key"] = os.urandom(400_000)
+    await body_of(store, origin)
+    callers = [
+        asyncio.create_task(body_of(store, origin, max_age=max_age, stale_if_error=ServerBusy))
+        for max_age in (0, 60, 0, 60)
+    ]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.sleep(turns % 4 / 1000)
+    await store.close()
+    for outcome in await asyncio.gather(*callers, return_exceptions=True):
+        assert outcome == origin.bodies["key"] or isinstance(outcome, ServerBusy)
+    assert leftovers(directory) == []
+
+
 async def test_a_store_that_was_never_used_leaves_no_trace(make_store: StoreMaker, directory: Path) -> None:
     await make_store().close()
     assert not directory.exists()
@@ -540,8 +593,6 @@ async def test_a_store_that_was_never_used_leaves_no_trace(make_store: StoreMake
 async def test_the_disk_is_never_touched_on_the_event_loop(
     store: SourceStore, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     main = threading.get_ident()
     calls: list[str] = []
 

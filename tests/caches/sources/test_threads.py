@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from iiif_server.caches.sources.threads import Threads
+from iiif_server.errors import ServerBusy
 from tests.caches.sources.helpers import until
 
 
@@ -87,6 +88,8 @@ async def test_closing_finishes_what_was_left_for_later(threads: Threads) -> Non
     assert sorted(calls) == list(range(100))
     threads.later(calls.append, 100)
     assert calls[-1] == 100
+    with pytest.raises(ServerBusy):
+        await threads.run(int)
 
 
 async def test_what_fails_later_is_logged(threads: Threads, caplog: pytest.LogCaptureFixture) -> None:

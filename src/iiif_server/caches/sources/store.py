@@ -24,8 +24,7 @@ from iiif_server.caches.sources.overflow import Overflow
 from iiif_server.caches.sources.records import SourceRecord, StoredSource, key_digest
 from iiif_server.caches.sources.room import Room
 from iiif_server.caches.sources.sweeper import Sweeper
-from iiif_server.caches.sources.threads import Threads
-from iiif_server.errors import ServerBusy
+from iiif_server.caches.sources.threads import Threads, closed
 
 _READERS = _WRITERS = 4
 _SWEEP_SECONDS = 3600.0
@@ -178,17 +177,17 @@ class SourceStore:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
         await self._sweeper.close()
-        while self._loans:
-            self._readers.later(self._loans.pop().close)
         await self._readers.close()
         await self._writers.close()
+        # Whoever was about to get a loan has it by now.
+        loans, self._loans = self._loans, set()
+        await asyncio.to_thread(_close_all, loans)
 
     @asynccontextmanager
     async def _lease(
         self, key: str, fetch: Fetch, max_age: float | None, errors: Errors
     ) -> AsyncIterator[StoredSource]:
         loan = await self._borrow(key, fetch, max_age, errors)
-        self._loans.add(loan)
         self._gauges["in_use"] += 1
         try:
             yield loan.stored
@@ -217,10 +216,13 @@ class SourceStore:
 
     async def _find(self, digest: str, is_wanted: Callable[[SourceRecord], bool]) -> Loan | None:
         try:
-            return await self._readers.run(self._lender.find, digest, is_wanted, unwanted=Loan.close)
+            loan = await self._readers.run(self._lender.find, digest, is_wanted, unwanted=Loan.close)
         except (OSError, ForeignDirectory) as error:
             self._complain(error)
             return None
+        if loan is not None:
+            self._loans.add(loan)
+        return loan
 
     async def _wait_for(self, key: str, digest: str, fetch: Fetch, freshness: Freshness) -> Loan:
         """The outcome of the fetch that is under way, or of a new one."""
@@ -237,15 +239,18 @@ class SourceStore:
             self._gauges["waiting"] -= 1
 
     async def _fly(self, key: str, digest: str, fetch: Fetch, freshness: Freshness) -> Loan:
+        self._check_open()  # it may have been closed since this task was made
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            return await self._fetcher.run(key, digest, fetch, freshness)
+            loan = await self._fetcher.run(key, digest, fetch, freshness)
         except Exception as error:
             self._failures.note(digest, error)
             raise
+        self._loans.add(loan)
+        return loan
 
     async def _attempt(self, otherwise: T, function: Callable[..., T], *arguments: object) -> T:
         """Call a function in a thread; if the directory can't be used, say so, and go on without."""
@@ -258,14 +263,19 @@ class SourceStore:
 
     def _let_go(self, loan: Loan) -> None:
         loan.users -= 1
-        if not loan.users:
+        if not loan.users and not self._closed:  # closing does it
             self._loans.discard(loan)
             self._readers.later(loan.close)
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ServerBusy("The server is about to end.", log="a source store was used after it was closed")
+            raise closed()
 
 
 def _share(loan: Loan) -> None:
     loan.users += 1
+
+
+def _close_all(loans: set[Loan]) -> None:
+    for loan in loans:
+        loan.close()

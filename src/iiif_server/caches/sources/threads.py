@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from iiif_server.errors import ServerBusy
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -34,8 +36,15 @@ class Threads:
             function: what to call.
             arguments: its arguments.
             unwanted: takes a result that is not ``None``, in a thread, if the one who waits is cancelled.
+
+        Raises:
+            ServerBusy: the threads were ended.
+            Exception: whatever the function raises.
         """
-        future = self._executor.submit(function, *arguments)
+        try:
+            future = self._executor.submit(function, *arguments)
+        except RuntimeError:
+            raise closed() from None
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -58,6 +67,11 @@ class Threads:
         if not future.cancelled() and future.exception() is None and future.result() is not None:
             # Later, since this runs on the event loop if the function had just ended.
             self.later(unwanted, future.result())
+
+
+def closed() -> ServerBusy:
+    """What those get who ask while the server ends."""
+    return ServerBusy("The server is about to end.", log="a source store was used after it was closed")
 
 
 def _report(future: Future[object]) -> None:
