@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from typing import Final
 
 from lru import LRU
@@ -18,34 +18,32 @@ class Failures:
 
     Args:
         ttl: seconds for which it is remembered; 0 remembers none.
-        clock: seconds since the epoch.
 
     Raises:
         ValueError: ``ttl`` is out of range.
     """
 
-    def __init__(self, ttl: float, clock: Callable[[], float]) -> None:
+    def __init__(self, ttl: float) -> None:
         if not 0 <= ttl <= LONGEST_TTL:
             raise ValueError(f"want a failure_ttl from 0 to {LONGEST_TTL:g} seconds")
         self._ttl = ttl
-        self._clock = clock
-        self._known: LRU[str, tuple[Exception, float]] = LRU(_REMEMBERED)
+        self._known: LRU[str, Exception] = LRU(_REMEMBERED)
 
     def check(self, digest: str) -> None:
         """Raise a key's failure anew, if it is remembered."""
-        found = self._known.get(digest)
-        if found is None:
-            return
-        error, failed = found
-        if 0 <= self._clock() - failed < self._ttl:
+        if (error := self._known.get(digest)) is not None:
             raise error.with_traceback(None)  # or it would grow with every raise
-        self.forget(digest)
 
     def note(self, digest: str, error: Exception) -> None:
-        """Remember a failure."""
+        """Remember a failure, and not for longer: its traceback holds whatever the fetch had in memory."""
         if self._ttl:
-            self._known[digest] = (error, self._clock())
+            self._known[digest] = error
+            asyncio.get_running_loop().call_later(self._ttl, self._drop, digest, error)
 
     def forget(self, digest: str) -> None:
         """Let the next one try."""
         self._known.pop(digest, None)
+
+    def _drop(self, digest: str, error: Exception) -> None:
+        if self._known.get(digest) is error:
+            self.forget(digest)

@@ -95,7 +95,7 @@ class SourceStore:
             clock=clock,
         )
         self._flights: SingleFlight[Loan] = SingleFlight(share=_share, let_go=self._let_go)
-        self._failures = Failures(failure_ttl, clock)
+        self._failures = Failures(failure_ttl)
         seconds = min(_SWEEP_SECONDS, max(1.0, (ttl or _SWEEP_SECONDS) / 4))
         self._sweeper = Sweeper(self._room, self._overflow, self._writers, self._complain, seconds)
         self._clock = clock
@@ -199,7 +199,6 @@ class SourceStore:
         self._check_open()
         self._sweeper.start()
         digest = key_digest(key)
-
         freshness = Freshness(max_age, self._clock)
         loan = await self._find(digest, freshness.is_young)
         if loan is not None:
