@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iiif_server.caches.sources.directory import SourceDirectory, part_name
+from iiif_server.caches.sources.directory import SourceDirectory, View, part_name
 from iiif_server.caches.sources.keeper import Keeper
 from iiif_server.caches.sources.ledger import LEDGER
 from iiif_server.caches.sources.lender import Lender
@@ -76,6 +76,59 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     kept = {int(key) for key in files.kept()}
     assert {0, 1} <= kept
     assert kept - {0, 1} == set(range(min(kept - {0, 1}), 50))
+
+
+@pytest.mark.parametrize("change", ["used", "replaced", "forgotten", "deleted"])
+def test_what_changed_since_it_was_known_to_be_old_is_not_evicted(tmp_path: Path, change: str) -> None:
+    files, other = Files(tmp_path, 100 * TAKES), Files(tmp_path, 100 * TAKES)
+    for number in range(100):
+        files.put(str(number), used=1000.0 + number)
+    files.put("100")  # now the oldest are known
+    assert files.room.evicted == 1
+    assert [entry.used for entry in files.room._oldest][:2] == [1001.0, 1002.0]
+    if change == "used":
+        loan = other.lend("1")
+        assert loan is not None
+        loan.close()
+    elif change == "replaced":
+        # The old file stays, as if it had been lent by a process that was killed.
+        (old,) = [path for path in whole_files(tmp_path) if key_digest("1") in path.name]
+        old.rename(tmp_path / "aside")
+        other.put("1")
+        (tmp_path / "aside").rename(old)
+    elif change == "forgotten":
+        other.keeper.forget(key_digest("1"))
+    else:
+        for path in tmp_path.glob(f"??/{key_digest('1')}*"):
+            path.unlink()
+    files.put("101")
+    files.put("102")
+    assert ("1" in files.kept()) == (change in {"used", "replaced"})
+    assert {"2", "3"} & files.kept() != {"2", "3"}
+    for number in range(256):
+        files.room.sweep(f"{number:02x}")
+    assert files.room.total_bytes == bytes_on_disk(tmp_path) <= 100 * TAKES
+    assert files.room.entries == len(files.kept())
+
+
+def test_the_entries_are_not_looked_at_for_every_eviction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Files(tmp_path, 100 * TAKES)
+    looks = 0
+    look = files.directory.look
+
+    def counting(leaf: str) -> View:
+        nonlocal looks
+        looks += 1
+        return look(leaf)
+
+    monkeypatch.setattr(files.directory, "look", counting)
+    for number in range(140):
+        files.put(str(number))
+    assert files.room.evicted >= 40
+    # Once for each entry that is written; all leaves at the start, and for every tenth that is evicted.
+    assert looks <= 140 + 256 * 6
 
 
 def test_what_is_lent_is_never_evicted(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from iiif_server.caches.sources.records import DamagedRecord, SourceRecord, deco
 
 LARGEST_RECORD: Final = 1 << 20
 
+_USUAL_RECORD = 4096
 _NAME = re.compile(r"(\.?)([0-9a-f]{40})(?:\.([0-9a-f]{16}))?\.(source|json|part|draft)", re.ASCII)
 _KINDS = {
     # kind: hidden, has a serial
@@ -56,6 +57,11 @@ class Entry(NamedTuple):
     """Of both files, in blocks."""
     used: float
     """Seconds since the epoch."""
+
+    @property
+    def leaf(self) -> str:
+        """Where it is."""
+        return self.digest[:2]
 
 
 @dataclass(slots=True)
@@ -110,7 +116,9 @@ class SourceDirectory(OwnedDirectory):
         except FileNotFoundError:
             return None
         try:
-            data = os.read(fd, LARGEST_RECORD + 1)
+            data = os.read(fd, _USUAL_RECORD)
+            if len(data) == _USUAL_RECORD:
+                data += os.read(fd, LARGEST_RECORD)
         except IsADirectoryError:
             raise DamagedRecord("it is a directory") from None
         finally:
@@ -137,6 +145,19 @@ class SourceDirectory(OwnedDirectory):
         except NO_LEAF:
             pass
         return view
+
+    def is_current(self, leaf: int, entry: Entry) -> bool:
+        """Tell whether an entry is still as it was when it was met."""
+        try:
+            status = os.stat(entry.source, dir_fd=leaf, follow_symlinks=False)
+            found = self.read_in(leaf, entry.digest)
+        except (FileNotFoundError, DamagedRecord):
+            return False
+        return (
+            status.st_mtime == entry.used
+            and found is not None
+            and source_name(entry.digest, found[1]) == entry.source
+        )
 
     def _sort(self, leaf: int, view: View) -> None:
         sources: dict[str, list[tuple[str, os.stat_result]]] = {}

@@ -51,7 +51,8 @@ class Lender:
     def find(self, digest: str, is_wanted: Callable[[SourceRecord], bool]) -> Loan | None:
         """Lend a key's source, if it is there and wanted."""
         for number in range(_TRIES):
-            time.sleep(number * _PAUSE_SECONDS)
+            if number:
+                time.sleep(number * _PAUSE_SECONDS)
             try:
                 with self._directory.leaf(digest[:2]) as leaf:
                     found = self._directory.read_in(leaf, digest)

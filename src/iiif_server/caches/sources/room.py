@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,8 +19,8 @@ from iiif_server.caches.sources.locks import remove, remove_unused, seized
 LARGEST_SHARE: Final = 2
 """A source above ``max_bytes / LARGEST_SHARE`` would push out too many others, and is not kept."""
 
-SETTLE_TO: Final = 0.9
-"""What eviction leaves of the budget, so that it does not run at every write."""
+LOOK_AHEAD: Final = 0.1
+"""Which part of the budget may be evicted before all entries are looked at again."""
 
 
 class Room:
@@ -36,6 +38,8 @@ class Room:
         self._directory = directory
         self._ledger = Ledger(directory)
         self._unused_seconds = unused_seconds
+        self._oldest: deque[Entry] = deque()
+        self._survey_turn = threading.Lock()
 
     @contextmanager
     def changing(self, leaf: str) -> Iterator[int]:
@@ -66,17 +70,18 @@ class Room:
         """
         if size > self.max_bytes // LARGEST_SHARE:
             return False
-        with self._locked() as counts:
-            for unknown in counts.unknown():
-                self._count(counts, unknown)
-            extra = on_disk(size) - on_disk(os.fstat(fd).st_size)
-            if counts.total_bytes + extra > self.max_bytes:
-                self._evict(counts, extra)
-            if counts.total_bytes + extra > self.max_bytes:
-                return False
-            os.ftruncate(fd, size)
-            counts.add(leaf, extra)
-        return True
+        if self._grow(leaf, fd, size):
+            return True
+        with self._survey_turn:
+            if self._grow(leaf, fd, size):  # another thread surveyed meanwhile
+                return True
+            for depth in (size + self.max_bytes * LOOK_AHEAD, float("inf")):
+                is_complete = self._survey(depth)
+                if self._grow(leaf, fd, size):
+                    return True
+                if is_complete:
+                    break
+        return False
 
     def sweep(self, leaf: str) -> None:
         """Remove what dead processes left in a leaf, and what has not been used for too long; count it.
@@ -92,7 +97,7 @@ class Room:
             oldest = time.time() - self._unused_seconds
             for entry in view.entries:
                 if entry.used < oldest:
-                    self._remove(counts, leaf, entry)
+                    self._remove(counts, entry)
 
     @contextmanager
     def _locked(self) -> Iterator[Counts]:
@@ -119,22 +124,48 @@ class Room:
                 remove(name, fd)
         return self._count(counts, leaf)
 
-    def _evict(self, counts: Counts, extra: int) -> None:
-        """Make room for so many more bytes, and some more, by removing what was not used for longest."""
-        found = [(entry, leaf) for leaf in LEAVES for entry in self._clean(counts, leaf).entries]
-        if counts.total_bytes + extra <= self.max_bytes:
-            return
-        found.sort(key=lambda each: each[0].used)
-        for entry, leaf in found:
-            if counts.total_bytes + extra <= self.max_bytes * SETTLE_TO:
-                break
-            self.evicted += self._remove(counts, leaf, entry)
+    def _grow(self, leaf: str, fd: int, size: int) -> bool:
+        """Reserve, evicting those that are known to be the oldest; tells whether that was enough."""
+        with self._locked() as counts:
+            if counts.unknown():
+                return False
+            extra = on_disk(size) - on_disk(os.fstat(fd).st_size)
+            while counts.total_bytes + extra > self.max_bytes and self._oldest:
+                self.evicted += self._remove(counts, self._oldest.popleft())
+            if counts.total_bytes + extra > self.max_bytes:
+                return False
+            os.ftruncate(fd, size)
+            counts.add(leaf, extra)
+        return True
 
-    def _remove(self, counts: Counts, leaf: str, entry: Entry) -> bool:
-        """Remove a source unless it is lent. Its description goes first: there is none without a source."""
-        with self._directory.leaf(leaf) as fd, seized(entry.source, fd) as is_free:
-            if is_free:
-                remove(record_name(entry.digest), fd)
-                remove(entry.source, fd)
-                counts.add(leaf, -entry.bytes, -1)
-            return is_free
+    def _survey(self, depth: float) -> bool:
+        """Go through all leaves, and remember the least recently used entries that make up so many bytes.
+
+        Returns:
+            Whether these are all there are.
+        """
+        found: list[Entry] = []
+        for leaf in LEAVES:
+            with self._locked() as counts:
+                found += self._clean(counts, leaf).entries
+        found.sort(key=lambda entry: entry.used)
+        total, oldest = 0, deque[Entry]()
+        for entry in found:
+            if total >= depth:
+                break
+            total += entry.bytes
+            oldest.append(entry)
+        self._oldest = oldest
+        return len(oldest) == len(found)
+
+    def _remove(self, counts: Counts, entry: Entry) -> bool:
+        """Remove a source, unless it is lent or was used, replaced or removed since it was looked at."""
+        with self._directory.leaf(entry.leaf) as leaf, seized(entry.source, leaf) as is_free:
+            if not is_free or not self._directory.is_current(leaf, entry):
+                return False
+            record = record_name(entry.digest)
+            freed = sum(on_disk(os.stat(name, dir_fd=leaf).st_size) for name in (record, entry.source))
+            remove(record, leaf)  # first: there is no description without its source
+            remove(entry.source, leaf)
+        counts.add(entry.leaf, -freed, -1)
+        return True
