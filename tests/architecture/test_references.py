@@ -78,7 +78,7 @@ def test_every_member_of_a_public_class_is_documented():
             and not value.__doc__
         ]
         if dataclasses.is_dataclass(thing):
-            words = thing.__doc__ or ""
+            words = "\n".join(base.__doc__ or "" for base in thing.__mro__)
             fields = [field.name for field in dataclasses.fields(thing) if not field.name.startswith("_")]
             missing += [f"{name}.{field}" for field in fields if f" {field}: " not in words]
 

@@ -65,10 +65,10 @@ async def test_a_stopped_worker_is_replaced_and_the_others_go_on(make_pool: Pool
 async def test_a_worker_stopped_in_the_middle_of_an_answer_does_not_stop_the_loop(
     make_pool: PoolMaker,
 ) -> None:
-    pool = await make_pool(workers=1, timeout=1.5)
+    pool = await make_pool(workers=1, timeout=6)
     (pid,) = pids(pool)
     stuck = asyncio.create_task(pool.run(task("body", 300_000_000)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while received(pool) < 1_000_000:
             await asyncio.sleep(0)
     os.kill(pid, signal.SIGSTOP)
@@ -78,7 +78,7 @@ async def test_a_worker_stopped_in_the_middle_of_an_answer_does_not_stop_the_loo
         before = time.perf_counter()
         await asyncio.sleep(0.001)
         longest = max(longest, time.perf_counter() - before)
-    assert longest < 0.25
+    assert longest < 3  # not for as long as the worker is stopped, however busy the machine is
     with pytest.raises(TaskTimeout):
         await stuck
 

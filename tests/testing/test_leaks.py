@@ -48,6 +48,7 @@ async def test_tasks_are_found_on_the_loop(monkeypatch):
     await asyncio.to_thread(lambda: None)  # whose thread is the loop's own
     found = await before.left_behind_by_now()
     task.cancel()
+    await asyncio.wait([task])
 
     assert len(found) == 1
     assert "forgotten" in found[0]
