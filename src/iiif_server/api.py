@@ -3,6 +3,10 @@
 Re-exports only. Whatever is not here may change without notice.
 """
 
+from iiif_server.caches.sources.fetcher import Fetch
+from iiif_server.caches.sources.records import Fetched, NotModified, SourceRecord, StoredSource
+from iiif_server.caches.sources.store import SourceStore
+from iiif_server.caches.sources.writer import SourceWriter
 from iiif_server.errors import (
     IIIFServerError,
     ImageNotFound,
@@ -21,19 +25,26 @@ from iiif_server.profiles.options import ByteSize, ProfileOptions
 __all__ = [
     "ByteSize",
     "Dimensions",
+    "Fetch",
+    "Fetched",
     "IIIFServerError",
     "ImageInfo",
     "ImageNotFound",
     "InvalidRequest",
     "ListsNames",
     "NotFound",
+    "NotModified",
     "Profile",
     "ProfileContext",
     "ProfileOptions",
     "ProfileType",
     "ServerBusy",
     "SourceProperties",
+    "SourceRecord",
+    "SourceStore",
     "SourceTooLarge",
+    "SourceWriter",
+    "StoredSource",
     "UnreadableSource",
     "hookimpl",
 ]

@@ -196,5 +196,6 @@ def create_profile(
         cache_path=config.cache_path / "profiles" / name,
         probe=probe,
         logger=logger,
+        max_source_bytes=config.max_source_bytes,
     )
     return plugins.profile_types[configured.type].profile(context, configured.options)

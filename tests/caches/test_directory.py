@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from iiif_server.caches.directory import MARKER, STALE_SECONDS, CacheDirectory, ForeignDirectory
+from iiif_server.caches.directory import STALE_SECONDS, CacheDirectory
+from iiif_server.caches.owned import MARKER, ForeignDirectory
 from tests.caches.helpers import entry_path, key_of, temporaries
 
 KEY = key_of("image")
@@ -18,17 +19,6 @@ def directory(tmp_path: Path) -> CacheDirectory:
     directory = CacheDirectory(tmp_path / "below" / "cache")
     directory.claim()
     return directory
-
-
-def test_claiming_makes_the_directory_and_its_marker(directory: CacheDirectory) -> None:
-    assert [path.name for path in directory.path.iterdir()] == [MARKER]
-    directory.claim()
-
-
-def test_an_empty_directory_and_a_fresh_volume_are_claimed(tmp_path: Path) -> None:
-    (tmp_path / "lost+found").mkdir()
-    CacheDirectory(tmp_path).claim()
-    assert (tmp_path / MARKER).is_file()
 
 
 def test_a_directory_with_somebody_elses_files_is_refused(tmp_path: Path) -> None:
@@ -53,13 +43,6 @@ def test_many_claim_at_once(tmp_path: Path) -> None:
         assert directory.survey() == (8, 8 * 4)
 
 
-def test_a_marker_that_is_a_link_is_no_marker(tmp_path: Path) -> None:
-    (tmp_path / MARKER).symlink_to(tmp_path / "file")
-    (tmp_path / "file").touch()
-    with pytest.raises(ForeignDirectory):
-        CacheDirectory(tmp_path).claim()
-
-
 def test_the_cache_recognises_its_own_files_when_the_marker_was_cleaned_away(
     directory: CacheDirectory,
 ) -> None:
@@ -71,15 +54,6 @@ def test_the_cache_recognises_its_own_files_when_the_marker_was_cleaned_away(
     (directory.path / KEY[:2] / "notes.txt").touch()
     with pytest.raises(ForeignDirectory):
         directory.claim()
-
-
-@pytest.mark.parametrize("name", ["00", "notes.txt"])
-def test_a_file_or_link_beside_the_leaves_is_foreign(tmp_path: Path, name: str) -> None:
-    root = tmp_path / "cache"
-    root.mkdir()
-    (root / name).symlink_to(tmp_path)
-    with pytest.raises(ForeignDirectory):
-        CacheDirectory(root).claim()
 
 
 def test_an_entry_is_written_whole_and_replaced_whole(directory: CacheDirectory) -> None:

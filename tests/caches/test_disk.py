@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from iiif_server.caches.derivative import FileSlice
-from iiif_server.caches.directory import MARKER
 from iiif_server.caches.disk import DiskCache
+from iiif_server.caches.owned import MARKER
 from tests.caches.conftest import DiskMaker
 from tests.caches.helpers import body_of, entries, entry_path, key_of, temporaries
 

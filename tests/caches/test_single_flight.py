@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
@@ -251,3 +252,76 @@ async def test_a_storm_of_callers_that_come_and_go(flights: SingleFlight[bytes],
             assert outcome in (bytes([number]), error)
     assert len(flights) == 0
     assert not any(running.values())
+
+
+class Counted:
+    """A result that is open as long as somebody uses it."""
+
+    def __init__(self) -> None:
+        self.users = 1
+
+    def share(self) -> None:
+        assert self.users > 0
+        self.users += 1
+
+    def let_go(self) -> None:
+        assert self.users > 0
+        self.users -= 1
+
+
+@pytest.fixture
+def counted_flights() -> SingleFlight[Counted]:
+    return SingleFlight(share=Counted.share, let_go=Counted.let_go)
+
+
+async def test_a_result_is_shared_with_each_and_let_go_once(counted_flights: SingleFlight[Counted]) -> None:
+    gate = asyncio.Event()
+    made: list[Counted] = []
+
+    async def work() -> Counted:
+        await gate.wait()
+        made.append(Counted())
+        return made[-1]
+
+    callers = [asyncio.create_task(counted_flights.run("key", work)) for _ in range(10)]
+    await settle()
+    callers[3].cancel()
+    gate.set()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(results[3], asyncio.CancelledError)
+    assert len(made) == 1
+    assert made[0].users == 9
+
+
+async def test_a_result_nobody_takes_is_let_go(counted_flights: SingleFlight[Counted]) -> None:
+    made: list[Counted] = []
+    for turns in range(6):
+        gate = asyncio.Event()
+
+        async def work(gate: asyncio.Event = gate) -> Counted:
+            with suppress(asyncio.CancelledError):  # too late to stop
+                await gate.wait()
+            made.append(Counted())
+            return made[-1]
+
+        callers = [asyncio.create_task(counted_flights.run("key", work)) for _ in range(3)]
+        await settle()
+        if turns < 5:
+            gate.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for caller in callers:
+            caller.cancel()
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        await settle()
+        taken = [result for result in results if isinstance(result, Counted)]
+        assert made[-1].users == len(taken)
+    assert len(made) == 6
+
+
+async def test_a_failure_is_not_let_go(counted_flights: SingleFlight[Counted]) -> None:
+    async def work() -> Counted:
+        raise KeyError("key")
+
+    with pytest.raises(KeyError):
+        await counted_flights.run("key", work)

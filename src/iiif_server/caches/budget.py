@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from iiif_server.caches.directory import LEAVES, CacheDirectory
+from iiif_server.caches.directory import CacheDirectory
+from iiif_server.caches.owned import LEAVES
 
 BLOCK: Final = 4096
 """Files are counted in blocks, as ``du`` does."""

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from iiif_server.caches.budget import Budget
 from iiif_server.caches.derivative import Derivative
-from iiif_server.caches.directory import CacheDirectory, ForeignDirectory, file_name
+from iiif_server.caches.directory import CacheDirectory, file_name
 from iiif_server.caches.entry import HEADER_BYTES, DamagedEntry, header, load
+from iiif_server.caches.owned import ForeignDirectory
 from iiif_server.caches.throttle import ThrottledLog
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,26 @@ T = TypeVar("T")
 class _Flight(Generic[T]):
     task: asyncio.Task[T]
     waiters: int = 0
+    is_let_go: bool = False
+
+
+def _keep(_: object) -> None:
+    """Most results need no care."""
 
 
 class SingleFlight(Generic[T]):
-    """Callers with the same key share one task; nothing of it is remembered once it is done."""
+    """Callers with the same key share one task; nothing of it is remembered once it is done.
 
-    def __init__(self) -> None:
+    Args:
+        share: called with the result for each caller that gets it, before ``let_go``.
+        let_go: called with the result once every caller has got it or left: for results that hold something
+            open and are counted by their users.
+    """
+
+    def __init__(self, share: Callable[[T], None] = _keep, let_go: Callable[[T], None] = _keep) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
+        self._share = share
+        self._let_go = let_go
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -43,12 +56,22 @@ class SingleFlight(Generic[T]):
         try:
             # wait() leaves the task alone when this caller is cancelled.
             await asyncio.wait((flight.task,))
+            result = flight.task.result()
+            self._share(result)
+            return result
         finally:
             flight.waiters -= 1
-            if not flight.waiters and not flight.task.done():
-                self._forget(key, flight)
-                flight.task.cancel()
-        return flight.task.result()
+            if not flight.waiters:
+                self._leave(key, flight)
+
+    def _leave(self, key: Hashable, flight: _Flight[T]) -> None:
+        """What the last one who leaves does."""
+        if not flight.task.done():
+            self._forget(key, flight)
+            flight.task.cancel()
+        elif not flight.is_let_go and not flight.task.cancelled() and flight.task.exception() is None:
+            flight.is_let_go = True
+            self._let_go(flight.task.result())
 
     def _start(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> _Flight[T]:
         async def fly() -> T:
@@ -61,6 +84,8 @@ class SingleFlight(Generic[T]):
             self._forget(key, flight)
             if not task.cancelled():
                 task.exception()  # retrieved, even if everybody has left
+            if not flight.waiters:  # it ended well although it was cancelled
+                self._leave(key, flight)
 
         flight.task.add_done_callback(land)
         return flight

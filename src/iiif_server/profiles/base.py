@@ -76,6 +76,7 @@ class ProfileContext:
         cache_path: a directory for whatever this profile keeps; it need not exist.
         probe: looks at a local file's header in a worker: ``await probe(path, version)``.
         logger: logs at the profile's configured ``log_level``.
+        max_source_bytes: what a source may have. Workers refuse larger ones, so do not fetch them.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ProfileContext:
     cache_path: Path
     probe: Probe
     logger: logging.Logger
+    max_source_bytes: int = 4 << 30
 
 
 class Profile(ABC, Generic[OptionsT]):
