@@ -9,6 +9,7 @@ import pytest
 from http_origin import Origin, running_origin
 from iiif_server_http import iiif_register_profiles
 
+from iiif_server.api import ProfileType
 from iiif_server.testing import ProfileSetup
 from iiif_server.testing.leaks import Resources
 
@@ -30,13 +31,20 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 @pytest.fixture
-def http_profile(iiif_profile: Callable[..., ProfileSetup], origin: Origin) -> Callable[..., ProfileSetup]:
+def http_type() -> ProfileType:
+    return iiif_register_profiles()[0]
+
+
+@pytest.fixture
+def http_profile(
+    iiif_profile: Callable[..., ProfileSetup], http_type: ProfileType, origin: Origin
+) -> Callable[..., ProfileSetup]:
     """Set a profile up whose images are the origin's pages, asked anew at each look."""
 
     def set_up(**options: Any) -> ProfileSetup:
         if "allow" not in options:
             options.setdefault("url", f"{origin.url}/{{name}}")
         defaults = {"allow_private": LOOPBACK, "max_age": 0, "remember_failures": 0}
-        return iiif_profile(iiif_register_profiles()[0], **defaults | options)
+        return iiif_profile(http_type, **defaults | options)
 
     return set_up

@@ -31,7 +31,9 @@ def image(body: bytes, etag: str | None = None, modified: str | None = None, **h
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         validators = {"ETag": etag, "Last_Modified": modified}
-        if (etag is not None and request.headers.get("if-none-match") == etag) or (etag is None and modified is not None and request.headers.get("if-modified-since") == modified):
+        asked = request.headers
+        known = asked.get("if-none-match") if etag else asked.get("if-modified-since")
+        if known is not None and known == (etag or modified):
             writer.write(reply(304, **validators))
         else:
             await send(writer, reply(200, **{"Content_Length": len(body), **validators, **headers}), body)

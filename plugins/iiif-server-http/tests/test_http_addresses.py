@@ -53,5 +53,5 @@ def test_the_operator_may_allow_networks(address):
     "text", ["", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "1.2.3"]
 )
 def test_only_numbers_in_their_usual_form_are_addresses(text):
-    with pytest.raises(ValueError, match="IPv4|address"):
+    with pytest.raises(ValueError, match=r"IPv4|address"):
         is_allowed(text)

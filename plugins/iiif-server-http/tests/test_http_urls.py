@@ -9,7 +9,17 @@ from iiif_server.api import ImageNotFound
 CLIMBING = [
     *("..", ".", "../x", "a/../b", "a/..", "..\\x", "a\\..\\b", "%2e%2e/x", "..%2fx", "%252e%252e%252fx"),
     *("..%5cx", "%00", "a%00.jpg", "a\0", "a\r\nHost: b", "a%0d%0aHost:%20b", "a\tb", "\x7f", "a\x85b"),
-    *("․․/x", "．．/x", "．．／x", "..∕..∕x".replace("∕", "／"), "‥/x", "\udcff", "", "x" * 2001, "é" * 1001),
+    *(
+        "\u2024\u2024/x",
+        "\uff0e\uff0e/x",
+        "\uff0e\uff0e\uff0fx",
+        "..\uff0f..\uff0fx",
+        "\u2025/x",
+        "\udcff",
+        "",
+        "x" * 2001,
+        "é" * 1001,
+    ),
 ]
 
 ELSEWHERE = [
@@ -24,7 +34,11 @@ ELSEWHERE = [
         "https://a.example.org/pub/%2e%2e/x",
     ),
     *("https://a.example.org/pub/..%2fx", "https://a.example.org/pub/%252e%252e/x"),
-    *("https://a.example.org/pub/．．/x", "https://a。example。org/pub/x", "https://ａ.example.org/pub/x"),
+    *(
+        "https://a.example.org/pub/\uff0e\uff0e/x",
+        "https://a\u3002example\u3002org/pub/x",
+        "https://\uff41.example.org/pub/x",
+    ),
     *("https://a.example.org./pub/x", "//a.example.org/pub/x", "https:a.example.org/pub/x"),
     *("ftp://a.example.org/pub/x", "file:///etc/passwd", "javascript:alert(1)", "data:image/png,x"),
     *("https://a.example.org/pub/a b", "https://a.example.org/pub/%00", "https://a.example.org:99999/pub/x"),

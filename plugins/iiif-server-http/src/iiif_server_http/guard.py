@@ -8,6 +8,7 @@ also for hosts that are written as numbers.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Sequence
@@ -71,7 +72,9 @@ def check(address: str, private: Sequence[Network]) -> None:
     except ValueError:
         allowed = False
     if not allowed:
-        raise ForbiddenAddress(f"{address} is not to be connected to; see the option allow_private")
+        raise ForbiddenAddress(
+            errno.EACCES, f"{address} is not to be connected to; see the option allow_private"
+        )
 
 
 def guarded_connector(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -55,6 +56,14 @@ def _check_agent(value: str) -> str:
     return value
 
 
+def _check_authorities(value: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=value)
+    except OSError as error:
+        raise ValueError("want a file of certificates in PEM") from error
+    return value
+
+
 class HttpOptions(ProfileOptions):
     """Options of an ``http`` profile: one of ``url`` and ``allow``, and what may differ from the defaults."""
 
@@ -82,7 +91,7 @@ class HttpOptions(ProfileOptions):
         default="iiif-server-http", min_length=1, description="What the origin is told of who asks."
     )
     verify_tls: bool = Field(default=True, description="Whether certificates have to be valid.")
-    ca_file: Path | None = Field(
+    ca_file: Annotated[Path, AfterValidator(_check_authorities)] | None = Field(
         default=None, description="A PEM file of authorities to trust instead of the system's."
     )
     connections: int = Field(default=16, ge=1, le=1000, description="Connections at the same time.")
@@ -109,7 +118,7 @@ class HttpOptions(ProfileOptions):
     verify_after: float = Field(
         default=1,
         ge=0,
-        description="After a transfer of so many seconds, the origin is asked whether the image changed meanwhile.",
+        description="Seconds of transfer after which the origin is asked whether the image changed meanwhile.",
     )
     cache_size: ByteSize = Field(
         default=10 << 30, description="What fetched images may take on disk; want twice the largest."
