@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ class Origin:
 
 
 @asynccontextmanager
-async def running_origin() -> AsyncIterator[Origin]:
+async def running_origin(tls: ssl.SSLContext | None = None) -> AsyncIterator[Origin]:
     """Listen on a free port of the loopback address."""
     origin = Origin()
     tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +100,7 @@ async def running_origin() -> AsyncIterator[Origin]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     origin.port = server.sockets[0].getsockname()[1]
     try:
         yield origin

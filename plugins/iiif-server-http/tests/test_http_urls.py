@@ -53,6 +53,7 @@ class TestTemplate:
         [
             ("https://a.org/{name}.jpg", "x", "https://a.org/x.jpg"),
             ("https://a.org/{name}", "a/b?c#d&e=%f@g:h", "https://a.org/a%2Fb%3Fc%23d%26e%3D%25f%40g%3Ah"),
+            ("https://a.org/ü/%20/{name}?é", "ü", "https://a.org/%C3%BC/%20/%C3%BC?%C3%A9"),
             ("https://a.org/{path}", "a/b c/ü?.tif", "https://a.org/a/b%20c/%C3%BC%3F.tif"),
             ("https://a.org/get?id={name}&k=v", "1&k=w", "https://a.org/get?id=1%26k%3Dw&k=v"),
             ("http://a.org:81/{name}/full.jpg", "...", "http://a.org:81/.../full.jpg"),

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from iiif_server.api import ByteSize, ProfileOptions
 from iiif_server_http.addresses import Network
@@ -56,14 +56,6 @@ def _check_agent(value: str) -> str:
     return value
 
 
-def _check_authorities(value: Path) -> Path:
-    try:
-        ssl.create_default_context(cafile=value)
-    except OSError as error:
-        raise ValueError("want a file of certificates in PEM") from error
-    return value
-
-
 class HttpOptions(ProfileOptions):
     """Options of an ``http`` profile: one of ``url`` and ``allow``, and what may differ from the defaults."""
 
@@ -91,7 +83,7 @@ class HttpOptions(ProfileOptions):
         default="iiif-server-http", min_length=1, description="What the origin is told of who asks."
     )
     verify_tls: bool = Field(default=True, description="Whether certificates have to be valid.")
-    ca_file: Annotated[Path, AfterValidator(_check_authorities)] | None = Field(
+    ca_file: Path | None = Field(
         default=None, description="A PEM file of authorities to trust instead of the system's."
     )
     connections: int = Field(default=16, ge=1, le=1000, description="Connections at the same time.")
@@ -118,7 +110,7 @@ class HttpOptions(ProfileOptions):
     verify_after: float = Field(
         default=1,
         ge=0,
-        description="Seconds of transfer after which the origin is asked whether the image changed meanwhile.",
+        description="Seconds of transfer after which the origin is asked whether the image changed.",
     )
     cache_size: ByteSize = Field(
         default=10 << 30, description="What fetched images may take on disk; want twice the largest."
@@ -126,6 +118,16 @@ class HttpOptions(ProfileOptions):
     keep_for: float | None = Field(
         default=None, gt=0, description="Seconds after its last use when a fetched image is removed."
     )
+
+    # Not at the type: there a relative path does not begin at the configuration's directory yet.
+    @field_validator("ca_file")
+    @classmethod
+    def _check_authorities(cls, value: Path | None) -> Path | None:
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError as error:
+            raise ValueError("want a file of certificates in PEM") from error
+        return value
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -37,7 +37,7 @@ class Template:
             raise ValueError("want {name} or {path} once in the URL, behind the host")
         self.origin = origin_of(sample)
         self.space = blake2b(template.encode(), digest_size=8).hexdigest()
-        self._template = template
+        self._template = quote(template, safe=_KEPT + "{}")
 
     def url(self, name: str) -> URL:
         """The URL of an image.
