@@ -85,6 +85,7 @@ async def test_a_name_with_any_forbidden_address_is_refused(resolver, named, ori
             await live.get_info("image")
 
     assert "allow_private" in caught.value.log
+    assert "DNSError" in caught.value.log  # refused at the look-up, before any address was tried
     assert origin.requests == []
 
 
