@@ -15,6 +15,8 @@ from iiif_server.errors import (
     ServerBusy,
     SourceTooLarge,
     UnreadableSource,
+    UpstreamFailed,
+    UpstreamTimeout,
 )
 from iiif_server.hookspecs import hookimpl
 from iiif_server.iiif.geometry import Dimensions
@@ -46,5 +48,7 @@ __all__ = [
     "SourceWriter",
     "StoredSource",
     "UnreadableSource",
+    "UpstreamFailed",
+    "UpstreamTimeout",
     "hookimpl",
 ]

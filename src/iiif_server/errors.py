@@ -77,6 +77,12 @@ class UnsupportedFeature(IIIFServerError):
     status = 501
 
 
+class UpstreamFailed(IIIFServerError):
+    """The server that an image comes from refuses it, fails, or sends something else."""
+
+    status = 502
+
+
 class ServerBusy(IIIFServerError):
     """The queue of image work is full; trying again later helps."""
 
@@ -97,6 +103,12 @@ class SourceChanging(IIIFServerError):
 
 class TaskTimeout(IIIFServerError):
     """The image work took longer than its deadline; its worker was ended."""
+
+    status = 504
+
+
+class UpstreamTimeout(UpstreamFailed):
+    """The server that an image comes from does not answer in time."""
 
     status = 504
 
