@@ -70,18 +70,19 @@ def leftovers(directory: Path) -> list[Path]:
 
 def bytes_on_disk(directory: Path) -> int:
     """The blocks of all files in the leaves, whole or not; files deleted meanwhile count nothing."""
-    total = 0
+    sizes: dict[int, int] = {}  # a file that is renamed meanwhile is met twice
     for leaf in directory.glob("??"):
         try:
             with os.scandir(leaf) as items:
                 for item in items:
                     try:
-                        total += on_disk(item.stat().st_size)
+                        status = item.stat()
                     except FileNotFoundError:
                         continue
+                    sizes[status.st_ino] = on_disk(status.st_size)
         except FileNotFoundError:
             continue
-    return total
+    return sum(sizes.values())
 
 
 def is_locked(path: Path) -> bool:

@@ -438,6 +438,18 @@ async def test_an_empty_source_is_never_kept(store: SourceStore, origin: Origin,
     assert whole_files(directory) == []
 
 
+async def test_notes_are_short(store: SourceStore, directory: Path) -> None:
+    async def fetch(writer: SourceWriter, previous: StoredSource | None) -> Fetched:
+        await writer.write(b"body")
+        return Fetched(notes={"licence": "x" * 2_000_000})
+
+    with pytest.raises(ValueError, match="bytes"):
+        async with store.lease("key", fetch, max_age=60):
+            pass
+    await until(lambda: not leftovers(directory))
+    assert whole_files(directory) == records(directory) == []
+
+
 async def test_a_fetch_that_confirms_what_is_not_there_is_mistaken(store: SourceStore) -> None:
     async def fetch(writer: SourceWriter, previous: StoredSource | None) -> NotModified:
         return NotModified()

@@ -335,7 +335,8 @@ async def test_a_source_that_is_not_what_its_description_says_is_fetched_again(
     assert await store.stored("key") is None
     assert await lent_from(store, origin) != path
     assert origin.fetches["key"] == 2
-    assert store.statistics()["damaged"] == 1
+    # A description without a source may have been swept away before anybody asked.
+    assert store.statistics()["damaged"] == 1 or damage == "missing"
     await until(lambda: len(whole_files(directory)) == 1)
 
 

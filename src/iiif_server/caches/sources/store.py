@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from iiif_server.caches.owned import LEAVES, ForeignDirectory
-from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.sources.complaints import Complaints
 from iiif_server.caches.sources.directory import SourceDirectory
 from iiif_server.caches.sources.failures import Failures
 from iiif_server.caches.sources.fetcher import Fetch, Fetcher
+from iiif_server.caches.sources.flights import Flights
 from iiif_server.caches.sources.freshness import Freshness
 from iiif_server.caches.sources.keeper import Keeper
 from iiif_server.caches.sources.lender import Lender
@@ -29,7 +29,6 @@ from iiif_server.caches.sources.threads import Threads, closed
 _READERS = _WRITERS = 4
 _SWEEP_SECONDS = 3600.0
 _TOUCH_SECONDS = 60.0
-_CLOSE_SECONDS = 5.0
 
 T = TypeVar("T")
 Errors = type[Exception] | tuple[type[Exception], ...]
@@ -84,6 +83,7 @@ class SourceStore:
         self._writers = Threads(_WRITERS, "source-write")
         self._complaints = Complaints(logger, directory)
         self._complain = self._complaints.not_kept
+        self._failures = Failures(failure_ttl)
         self._fetcher = Fetcher(
             keeper=self._keeper,
             lender=self._lender,
@@ -94,14 +94,12 @@ class SourceStore:
             wait_seconds=wait_seconds,
             clock=clock,
         )
-        self._flights: SingleFlight[Loan] = SingleFlight(share=_share, let_go=self._let_go)
-        self._failures = Failures(failure_ttl)
+        self._loans: set[Loan] = set()
+        self._flights = Flights(self._fetcher, self._failures, self._loans.add, self._let_go)
         seconds = min(_SWEEP_SECONDS, max(1.0, (ttl or _SWEEP_SECONDS) / 4))
         self._sweeper = Sweeper(self._room, self._overflow, self._writers, self._complain, seconds)
         self._clock = clock
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._loans: set[Loan] = set()
-        self._gauges = dict.fromkeys(("hits", "waiting", "in_use"), 0)
+        self._hits = self._in_use = 0
         self._closed = False
 
     def lease(
@@ -158,11 +156,13 @@ class SourceStore:
     def statistics(self) -> dict[str, int]:
         """Counters and gauges by name, without I/O; entries and bytes as this process last saw them."""
         return {
-            **self._gauges,
+            "hits": self._hits,
             **self._fetcher.counters,
             "stale": self._complaints.stale,
             "failures": self._complaints.failures,
             "damaged": self._lender.damaged,
+            "waiting": self._flights.waiting,
+            "in_use": self._in_use,
             "evicted": self._room.evicted,
             "entries": self._room.entries,
             "bytes": self._room.total_bytes,
@@ -172,27 +172,24 @@ class SourceStore:
     async def close(self) -> None:
         """Cancel what is being fetched, close what is lent, and end the threads."""
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
+        await self._flights.close()
         await self._sweeper.close()
         await self._readers.close()
         await self._writers.close()
         # Whoever was about to get a loan has it by now.
-        loans, self._loans = self._loans, set()
-        await asyncio.to_thread(_close_all, loans)
+        await asyncio.to_thread(_close_all, list(self._loans))
+        self._loans.clear()
 
     @asynccontextmanager
     async def _lease(
         self, key: str, fetch: Fetch, max_age: float | None, errors: Errors
     ) -> AsyncIterator[StoredSource]:
         loan = await self._borrow(key, fetch, max_age, errors)
-        self._gauges["in_use"] += 1
+        self._in_use += 1
         try:
             yield loan.stored
         finally:
-            self._gauges["in_use"] -= 1
+            self._in_use -= 1
             self._let_go(loan)
 
     async def _borrow(self, key: str, fetch: Fetch, max_age: float | None, errors: Errors) -> Loan:
@@ -202,10 +199,10 @@ class SourceStore:
         freshness = Freshness(max_age, self._clock)
         loan = await self._find(digest, freshness.is_young)
         if loan is not None:
-            self._gauges["hits"] += 1
+            self._hits += 1
         else:
             try:
-                loan = await self._wait_for(key, digest, fetch, freshness)
+                loan = await self._flights.outcome(key, digest, fetch, freshness)
             except errors as error:
                 loan = await self._find(digest, lambda _: True)
                 if loan is None:
@@ -221,34 +218,6 @@ class SourceStore:
             return None
         if loan is not None:
             self._loans.add(loan)
-        return loan
-
-    async def _wait_for(self, key: str, digest: str, fetch: Fetch, freshness: Freshness) -> Loan:
-        """The outcome of the fetch that is under way, or of a new one."""
-        self._failures.check(digest)
-        self._gauges["waiting"] += 1
-        try:
-            return await self._flights.run(digest, lambda: self._fly(key, digest, fetch, freshness))
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and not task.cancelling():
-                self._check_open()  # not this caller was cancelled, but the fetch, by closing the store
-            raise
-        finally:
-            self._gauges["waiting"] -= 1
-
-    async def _fly(self, key: str, digest: str, fetch: Fetch, freshness: Freshness) -> Loan:
-        self._check_open()  # it may have been closed since this task was made
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            loan = await self._fetcher.run(key, digest, fetch, freshness)
-        except Exception as error:
-            self._failures.note(digest, error)
-            raise
-        self._loans.add(loan)
         return loan
 
     async def _attempt(self, otherwise: T, function: Callable[..., T], *arguments: object) -> T:
@@ -271,10 +240,6 @@ class SourceStore:
             raise closed()
 
 
-def _share(loan: Loan) -> None:
-    loan.users += 1
-
-
-def _close_all(loans: set[Loan]) -> None:
+def _close_all(loans: list[Loan]) -> None:
     for loan in loans:
         loan.close()
