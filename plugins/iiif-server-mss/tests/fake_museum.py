@@ -209,5 +209,6 @@ class Services:
 
 
 def _status(status: int) -> web.HTTPException:
-    kinds = {401: web.HTTPUnauthorized, 403: web.HTTPForbidden, 404: web.HTTPNotFound}
-    return kinds.get(status, web.HTTPInternalServerError)()
+    error = web.HTTPBadRequest()
+    error.set_status(status)
+    return error

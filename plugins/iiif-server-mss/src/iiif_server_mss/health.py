@@ -31,6 +31,8 @@ async def measured(question: Callable[[], Awaitable[dict[str, Any]]]) -> dict[st
     try:
         async with asyncio.timeout(SECONDS):
             answer = await question()
+    except TimeoutError:
+        return {"status": "unreachable", "error": "TimeoutError"}
     except Exception as error:  # noqa: BLE001 - whatever it is, the others' status is still to be told
         return {"status": "unreachable", "error": type(error.__cause__ or error).__name__}
     return {**answer, "response_time": round(time.monotonic() - began, 4)}

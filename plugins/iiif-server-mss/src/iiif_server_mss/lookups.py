@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from iiif_server.api import ImageNotFound
 from lru import LRU
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class _Flight(Generic[T]):
 
 
 class Lookups(Generic[T]):
-    """Remembers what a look-up gave; never that it failed.
+    """Remembers what a look-up gave; never that it failed. What is not there any more is forgotten.
 
     Args:
         look_up: asks the services.
@@ -105,7 +106,7 @@ class Lookups(Generic[T]):
         try:
             async with asyncio.timeout(self._patience):
                 answer = await self._look_up(name)
-        except BaseException:
+        except ImageNotFound:
             self.forget(name)
             raise
         if self._known is not None:
