@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from iiif_server.api import ProfileType, hookimpl
+from iiif_server.api import ProfileType, Route, RouteAnswer, hookimpl
 from iiif_server.errors import ConfigurationError
 from iiif_server.plugins import create_plugin_manager, load_plugins, option_models
 from iiif_server.profiles.disk import DiskOptions, DiskProfile
@@ -31,6 +31,18 @@ class Registers:
     @hookimpl
     def iiif_register_profiles(self):
         return [ProfileType(name, DiskOptions, DiskProfile) for name in self.names]
+
+
+class Answers:
+    def __init__(self, *paths):
+        self.paths = paths
+
+    @hookimpl
+    def iiif_register_routes(self):
+        return [Route(path, self.answer) for path in self.paths]
+
+    async def answer(self, request):
+        return RouteAnswer()
 
 
 class Explodes:
@@ -86,6 +98,23 @@ def test_a_plugin_that_fails_is_told_with_its_reason_and_stops_no_other(installe
     assert reasons["good"] is None
     assert reasons["nothing"] is None
     assert len(plugins.failures) == 3
+
+
+def test_hook_iiif_register_routes(installed):
+    """Routes come with their plugin; one that no plugin may have fails that plugin alone."""
+    installed(one=Answers("/one/{x}", "/one/{x}/y"), own=Answers("/status/x"))
+    plugins = load_plugins()
+
+    assert [route.path for route in plugins.routes] == ["/one/{x}", "/one/{x}/y"]
+    assert {plugin.name: len(plugin.routes) for plugin in plugins.found} == {"one": 2, "own": 0}
+    assert "the server's own" in str(next(iter(plugins.failures.values())))
+
+
+def test_two_plugins_of_one_address_are_an_error_that_names_both(installed):
+    installed(first=Answers("/same/{x}"), second=Answers("/same/{y}"))
+
+    with pytest.raises(ConfigurationError, match=r"'/same/\{\}'.*'(first|second)'.*'(first|second)'"):
+        load_plugins()
 
 
 def test_two_plugins_of_one_type_are_an_error_that_names_both(installed):

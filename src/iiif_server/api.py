@@ -23,6 +23,7 @@ from iiif_server.iiif.geometry import Dimensions
 from iiif_server.imaging.tasks import SourceProperties
 from iiif_server.profiles.base import ImageInfo, ListsNames, Profile, ProfileContext, ProfileType
 from iiif_server.profiles.options import ByteSize, ProfileOptions
+from iiif_server.routes import Route, RouteAnswer, RouteRequest
 
 __all__ = [
     "ByteSize",
@@ -40,6 +41,9 @@ __all__ = [
     "ProfileContext",
     "ProfileOptions",
     "ProfileType",
+    "Route",
+    "RouteAnswer",
+    "RouteRequest",
     "ServerBusy",
     "SourceProperties",
     "SourceRecord",

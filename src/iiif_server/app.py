@@ -98,7 +98,7 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     app = web.Application(middlewares=[answer_options, answer_errors])
     app.on_response_prepare.append(add_common_headers)
     app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
-    add_routes(app, VERSIONS[config.default_api_version])
+    add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
     return app
 
 

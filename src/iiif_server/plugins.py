@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -14,10 +14,11 @@ from iiif_server.errors import ConfigurationError
 from iiif_server.hookspecs import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from iiif_server.profiles.base import ProfileType
     from iiif_server.profiles.options import ProfileOptions
+    from iiif_server.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +29,24 @@ class Plugin:
         name: the entry point's name.
         distribution: the package that brought it, with its version.
         profile_types: the names of the profile types it registered.
+        routes: the addresses that it answers.
         failure: why it could not be loaded, if it could not.
     """
 
     name: str
     distribution: str
     profile_types: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """What was found: every plugin, and the profile types of those that loaded."""
+    """What was found: every plugin, and the profile types and routes of those that loaded."""
 
     found: tuple[Plugin, ...]
     profile_types: Mapping[str, ProfileType]
+    routes: tuple[Route, ...] = ()
 
     @property
     def failures(self) -> dict[str, str]:
@@ -81,39 +85,47 @@ def create_plugin_manager() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
 
 
 def load_plugins() -> Plugins:
-    """Load the installed plugins and collect their profile types.
+    """Load the installed plugins and collect their profile types and routes.
 
     Raises:
-        ConfigurationError: two plugins register the same profile type.
+        ConfigurationError: two plugins register the same profile type, or routes for the same addresses.
     """
     manager, found = create_plugin_manager()
     owners: dict[str, str] = {}
     types: dict[str, ProfileType] = {}
+    routes: list[Route] = []
     for name, plugin in manager.list_name_plugin():
-        others = [other for other in manager.get_plugins() if other is not plugin]
         try:
-            registered = [
-                profile_type
-                for answer in manager.subset_hook_caller("iiif_register_profiles", others)()
-                for profile_type in answer
-            ]
+            registered: list[ProfileType] = _collect(manager, plugin, "iiif_register_profiles")
+            answered: list[Route] = _collect(manager, plugin, "iiif_register_routes")
         except Exception as error:  # noqa: BLE001 - a plugin's own mistake, told with its name
             found[name] = replace(found[name], failure=_describe(error))
             continue
-        for profile_type in registered:
-            if profile_type.name in types:
-                raise ConfigurationError([_clash(profile_type.name, owners[profile_type.name], name)])
-            types[profile_type.name] = profile_type
-            owners[profile_type.name] = name
-        found[name] = replace(found[name], profile_types=tuple(sorted(item.name for item in registered)))
-    return Plugins(tuple(found.values()), MappingProxyType(types))
+        _claim(owners, name, [f"profile type {profile_type.name!r}" for profile_type in registered])
+        _claim(owners, name, [f"route {route.shape!r}" for route in answered])
+        types |= {profile_type.name: profile_type for profile_type in registered}
+        routes += answered
+        found[name] = replace(
+            found[name],
+            profile_types=tuple(sorted(item.name for item in registered)),
+            routes=tuple(answered),
+        )
+    return Plugins(tuple(found.values()), MappingProxyType(types), tuple(routes))
 
 
-def _clash(type_name: str, first: str, second: str) -> str:
-    return (
-        f"The profile type {type_name!r} is registered by both plugins {first!r} and {second!r}: "
-        "uninstall one of them."
-    )
+def _collect(manager: pluggy.PluginManager, plugin: object, hook: str) -> list[Any]:
+    """What one plugin answers to a hook."""
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    return [item for answer in manager.subset_hook_caller(hook, others)() for item in answer]
+
+
+def _claim(owners: dict[str, str], plugin: str, things: Sequence[str]) -> None:
+    """Note whose these are, unless they are somebody else's."""
+    for thing in things:
+        if thing in owners:
+            clash = f"The {thing} is registered by both plugins {owners[thing]!r} and {plugin!r}"
+            raise ConfigurationError([f"{clash}: uninstall one of them."])
+        owners[thing] = plugin
 
 
 def _describe(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from iiif_server.imaging.orientation import (
     from_exif,
     from_rotation,
 )
-from iiif_server.imaging.plan import Copy, Lossless, Render, plan, sheet
+from iiif_server.imaging.plan import Copy, Lossless, Render, on_copy, plan, sheet
 from iiif_server.imaging.tasks import RenderSettings
 
 FACTS = JpegFacts(mcu=Dimensions(16, 16), gray=False, portable=True, croppable=True)
@@ -195,6 +195,42 @@ def test_another_size_means_that_the_source_has_changed() -> None:
     """The request was resolved against what it was before."""
     with pytest.raises(SourceChanging):
         plan(header(), operation("full/max/0/default.jpg", header(999, 750)), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "copy"),
+    [
+        ("full/100,/0/default.jpg", (500, 375)),
+        ("full/100,/0/default.jpg", (100, 75)),
+        ("full/100,/0/default.jpg", (101, 76)),
+        ("0,0,1000,750/!300,300/90/gray.png", (400, 300)),
+    ],
+)
+def test_a_smaller_copy_serves_the_whole_image(parameters: str, copy: tuple[int, int]) -> None:
+    """As if it were the image."""
+    asked = operation(parameters, header(1000, 750))
+    found = on_copy(asked, Dimensions(*copy))
+
+    assert found == replace(asked, image=Dimensions(*copy), region=Rectangle(0, 0, *copy))
+    assert isinstance(plan(header(*copy), found, SETTINGS), Copy | Lossless | Render)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "copy"),
+    [
+        ("full/100,/0/default.jpg", (99, 75)),  # too small
+        ("full/100,/0/default.jpg", (1001, 751)),  # no copy, but another image
+        ("full/100,/0/default.jpg", (375, 500)),  # another way up
+        ("full/100,/0/default.jpg", (500, 370)),  # another shape
+        ("0,0,500,750/100,/0/default.jpg", (500, 375)),  # a region is measured in pixels of the image
+        ("full/max/0/default.jpg", (1000, 750)),  # the image itself
+    ],
+)
+def test_what_serves_as_no_copy(parameters: str, copy: tuple[int, int]) -> None:
+    """The operation stays, and is refused where the size is another."""
+    asked = operation(parameters, header(1000, 750))
+
+    assert on_copy(asked, Dimensions(*copy)) == asked
 
 
 def test_other_angles_are_quarter_turns_and_a_rest() -> None:

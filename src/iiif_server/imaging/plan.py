@@ -6,7 +6,7 @@ See docs/adr/0003-lossless-jpeg.md for what is lossless when.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from iiif_server.errors import SourceChanging
@@ -85,6 +85,28 @@ def plan(header: Header, operation: Operation, settings: RenderSettings) -> Plan
     if operation.image != header.size:
         raise SourceChanging("The source image has changed meanwhile.", retry_after=1)
     return _untouched(header, operation, settings) or plan_render(header, operation)
+
+
+def on_copy(operation: Operation, size: Dimensions) -> Operation:
+    """The same request against a smaller copy, which a profile may lend when the whole image is wanted.
+
+    An operation that was resolved against this very size comes back as it is; so does one that a copy of this
+    size can't serve: :func:`plan` refuses that.
+
+    Args:
+        operation: as it was resolved.
+        size: of the file that was lent.
+    """
+    image = operation.image
+    if not operation.is_full_region or operation.upscales or size == image:
+        return operation
+    large_enough = operation.size.width <= size.width <= image.width
+    large_enough = large_enough and operation.size.height <= size.height <= image.height
+    # The sides of a copy are rounded to whole pixels.
+    same_shape = abs(size.width * image.height - size.height * image.width) <= 2 * max(image)
+    if not large_enough or not same_shape:
+        return operation
+    return replace(operation, image=size, region=Rectangle(0, 0, *size))
 
 
 def sheet(header: Header) -> list[Rectangle]:

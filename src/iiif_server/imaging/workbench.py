@@ -17,7 +17,7 @@ from iiif_server.imaging.decode import checked_jpeg, decode_level
 from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, transform
-from iiif_server.imaging.plan import Copy, Lossless, Render, plan, plan_render, sheet
+from iiif_server.imaging.plan import Copy, Lossless, Render, on_copy, plan, plan_render, sheet
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
@@ -81,6 +81,7 @@ class Workbench:
         """Make a derivative; the first part of the answer says by which lane."""
         opened = self._open(task.source)
         source, credit = opened.source, opened.credit(task.settings)
+        task = replace(task, operation=on_copy(task.operation, source.header.size))
         chosen = plan(source.header, task.operation, task.settings)
         if isinstance(chosen, Copy):
             assert isinstance(source, JpegSource)

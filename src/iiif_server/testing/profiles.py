@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from iiif_server.api import Profile, ProfileOptions, ProfileType
+from iiif_server.api import Profile, ProfileOptions, ProfileType, Route
 from iiif_server.app import create_profile
 from iiif_server.config.load import load_config
 from iiif_server.config.model import Config
@@ -100,9 +100,17 @@ def installed_type(name: str) -> ProfileType:
     )
 
 
-def plugins_for(*setups: ProfileSetup) -> Plugins:
+def plugins_for(*setups: ProfileSetup, routes: tuple[Route, ...] = ()) -> Plugins:
     """What finding the plugins would give if there were no others."""
-    return Plugins((), MappingProxyType({setup.profile_type.name: setup.profile_type for setup in setups}))
+    types = {setup.profile_type.name: setup.profile_type for setup in setups}
+    return Plugins((), MappingProxyType(types), routes)
+
+
+def routes_of(*setups: ProfileSetup) -> tuple[Route, ...]:
+    """The routes that the installed plugins of these profiles register. Blocks."""
+    wanted = {setup.profile_type.name for setup in setups}
+    found = load_plugins().found
+    return tuple(route for plugin in found if wanted & set(plugin.profile_types) for route in plugin.routes)
 
 
 def configuration(setups: list[ProfileSetup], settings: Mapping[str, Any]) -> Config:

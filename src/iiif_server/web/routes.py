@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
+from iiif_server.routes import Route
 from iiif_server.web import assets, images, info, start
+from iiif_server.web.plugin_routes import add_plugin_routes
 from iiif_server.web.urls import API_PATH
 
 # Segments are matched here and read raw by the handlers: a percent-encoded slash stays within its segment.
@@ -16,11 +19,12 @@ _IDENTIFIER = "/{identifier:[^/]+}"
 _PARAMETERS = "/{region:[^/]+}/{size:[^/]+}/{rotation:[^/]+}/{quality_format:[^/]+}"
 
 
-def add_routes(app: web.Application, default_api: ApiVersion) -> None:
-    """Register every address that this server answers."""
+def add_routes(app: web.Application, default_api: ApiVersion, plugin_routes: Sequence[Route] = ()) -> None:
+    """Register every address that this server answers, and those of plugins."""
     router = app.router
     router.add_get("/", start.get_start_page)
     router.add_get("/static/{file:.+}", assets.get_asset)
+    add_plugin_routes(router, plugin_routes)
     _add_image_api(router, default_api, "")
     for number, api in VERSIONS.items():
         _add_image_api(router, api, API_PATH.format(number=number))

@@ -1,0 +1,104 @@
+"""Both forms of the profile keep what every profile promises."""
+
+import pytest
+from fake_museum import GUID, IRN
+from iiif_server.testing import ProfileContract, draw_image, encode
+from iiif_server.testing.leaks import Resources
+
+
+class PooledContract(ProfileContract):
+    """The contract for a profile that keeps connections and threads for the next one who asks."""
+
+    async def test_an_abandoned_original_is_let_go(self, live, known_image):
+        """When downloads are broken off, no more stays open the more there are."""
+
+        async def abandon():
+            pieces = live.stream_original(known_image.name, 1024)
+            assert len(await anext(pieces)) <= 1024
+            await pieces.aclose()
+
+        for _ in range(3):
+            await abandon()
+        before = Resources.now()
+        for _ in range(20):
+            await abandon()
+        files = [what for what in await before.left_behind_by_now() if not what.startswith("thread source-")]
+
+        assert len(files) <= 4
+
+
+class TestMuseum(PooledContract):
+    """A TIFF whose size the catalogue tells, with a JPEG derivative."""
+
+    @pytest.fixture
+    def known_image(self, services):
+        image = draw_image(GUID)
+        width, height = image.picture.size
+        small = encode(image.picture.resize((600, 450)), "JPEG")
+        services.add(
+            image.original,
+            width=width,
+            height=height,
+            derivatives={"600.jpg": (600, 450, small)},
+        )
+        return image
+
+    @pytest.fixture
+    def profile(self, museum):
+        return museum
+
+    @pytest.fixture
+    def modify(self, services):
+        def modify():
+            image = draw_image(GUID, seed=1)
+            original = services.files[f"{IRN}/original.tif"]
+            original.body, original.modified = image.original, original.modified + 60
+            if small := services.files.get(f"{IRN}/600.jpg"):
+                small.body = encode(image.picture.resize((600, 450)), "JPEG")
+            return image
+
+        return modify
+
+    @pytest.fixture
+    def vanish(self, services):
+        return services.documents.clear
+
+
+class TestMuseumWithoutSizes(TestMuseum):
+    """A catalogue that tells no sizes, and a store whose answers tell nothing of the files."""
+
+    @pytest.fixture
+    def known_image(self, services):
+        image = draw_image(GUID, 1801, 1351)
+        original = services.add(image.original)
+        original.stamped, original.chunked, original.ranges = False, True, False
+        return image
+
+
+class TestPlain(PooledContract):
+    """Images behind an address."""
+
+    @pytest.fixture
+    def known_image(self, services):
+        image = draw_image("known", file_format="JPEG")
+        services.add(image.original, irn=0)
+        services.files["known.jpg"] = services.files.pop("0/original.tif")
+        return image
+
+    @pytest.fixture
+    def profile(self, iiif_profile, services):
+        return iiif_profile("mss", url=f"{services.url}/images/{{name}}.jpg", info_cache_ttl=0)
+
+    @pytest.fixture
+    def modify(self, services):
+        def modify():
+            image = draw_image("known", seed=1, file_format="JPEG")
+            services.files["known.jpg"].body = image.original
+            services.files["known.jpg"].modified += 60
+            return image
+
+        return modify
+
+    @pytest.fixture
+    def vanish(self, services):
+        return services.files.clear
