@@ -34,7 +34,7 @@ MADE = ("large.png", "turned.jpg")
 POINTS = [(0.5, 0.5), (0.02, 0.02), (0.98, 0.98)]
 """Where the zoom goes, as shares of the image's sides; the last one shows the odd tiles at the edges."""
 
-LOADED = "() => window.viewer && viewer.isOpen() && viewer.world.getItemAt(0).getFullyLoaded()"
+LOADED = "() => window.viewer?.isOpen?.() && viewer.world.getItemAt(0).getFullyLoaded()"
 NEXT_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ON_SCREEN = """() => {
     const item = viewer.world.getItemAt(0), size = item.getContentSize();

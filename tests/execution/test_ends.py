@@ -109,7 +109,7 @@ def test_workers_do_not_outlive_the_server(number: int) -> None:
         workers = [psutil.Process(int(pid)) for pid in server.stdout.readline().split()]
         assert len(workers) == 2
         server.send_signal(number)
-        _, alive = psutil.wait_procs(workers, timeout=5)
+        _, alive = psutil.wait_procs(workers, timeout=20)
         assert not alive
         if number == signal.SIGINT:
             assert b"worker" not in server.stderr.read()
