@@ -20,23 +20,37 @@ from iiif_server.errors import (
 )
 from iiif_server.hookspecs import hookimpl
 from iiif_server.iiif.geometry import Dimensions
+from iiif_server.imaging.source_formats import SOURCE_FORMATS, SourceFormat, recognise_source
 from iiif_server.imaging.tasks import SourceProperties
-from iiif_server.profiles.base import ImageInfo, ListsNames, Profile, ProfileContext, ProfileType
+from iiif_server.profiles.base import (
+    ImageInfo,
+    LendsOriginals,
+    ListsNames,
+    Probe,
+    Profile,
+    ProfileContext,
+    ProfileType,
+)
+from iiif_server.profiles.files import FileProfile
 from iiif_server.profiles.options import ByteSize, ProfileOptions
 from iiif_server.routes import Route, RouteAnswer, RouteRequest
 
 __all__ = [
+    "SOURCE_FORMATS",
     "ByteSize",
     "Dimensions",
     "Fetch",
     "Fetched",
+    "FileProfile",
     "IIIFServerError",
     "ImageInfo",
     "ImageNotFound",
     "InvalidRequest",
+    "LendsOriginals",
     "ListsNames",
     "NotFound",
     "NotModified",
+    "Probe",
     "Profile",
     "ProfileContext",
     "ProfileOptions",
@@ -45,6 +59,7 @@ __all__ = [
     "RouteAnswer",
     "RouteRequest",
     "ServerBusy",
+    "SourceFormat",
     "SourceProperties",
     "SourceRecord",
     "SourceStore",
@@ -55,4 +70,5 @@ __all__ = [
     "UpstreamFailed",
     "UpstreamTimeout",
     "hookimpl",
+    "recognise_source",
 ]

@@ -67,13 +67,6 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
         raise SystemExit(str(error)) from None
 
 
-def _config_path() -> Path:
-    path = os.environ.get(CONFIG_VARIABLE)
-    if not path:
-        raise ConfigurationError([f"{CONFIG_VARIABLE} is not set: want a configuration file's path in it."])
-    return Path(path)
-
-
 def read_config(path: Path, plugins: Plugins) -> Config:
     """Read a configuration file against the installed plugins' options.
 
@@ -112,7 +105,7 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         cache = await _start_derivative_cache(config)
         stack.push_async_callback(cache.close)
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
-        stack.push_async_callback(profiles.close)
+        await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         app[SITE] = Site(

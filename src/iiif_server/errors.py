@@ -48,6 +48,15 @@ class ProfileNotFound(NotFound):
 class ImageNotFound(NotFound):
     """The profile has no image of this name, or must not say that it has."""
 
+    def __init__(
+        self,
+        public: str = "There is no image of this name.",
+        *,
+        log: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(public, log=log, retry_after=retry_after)
+
 
 class SourceTooLarge(IIIFServerError):
     """The source exceeds a configured limit on pixels, bytes or JPEG scans."""

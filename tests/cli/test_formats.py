@@ -22,7 +22,7 @@ def printed(capsys: pytest.CaptureFixture[str], *options: str) -> str:
 def test_tells_every_format_and_its_libraries(capsys):
     told = json.loads(printed(capsys, "--json"))
 
-    assert [item["name"] for item in told["reads"]] == [reader.name for reader in READERS]
+    assert [item["name"] for item in told["reads"]] == [reader.format.name for reader in READERS]
     assert {item["format"] for item in told["writes"] if item["available"]} == set(available_formats())
     for item in (*told["reads"], *told["writes"]):
         assert item["libraries"]

@@ -248,7 +248,10 @@ PROFILES = [
     ),
     (
         "profiles:\n  a: {type: s3, rights: x}\n",
-        "config.yaml:2: profiles.a.type: unknown profile type 's3'; installed types: disk, store",
+        (
+            "config.yaml:2: profiles.a.type: unknown profile type 's3'; installed types: disk, store; "
+            "others come with plugins: install the package that has it"
+        ),
     ),
     (
         "profiles:\n  a:\n",
@@ -473,7 +476,10 @@ trusted_proxys: []
             "config.yaml:9: profiles.maps.rights: missing; add it, for example "
             "'rights: http://creativecommons.org/licenses/by/4.0/'"
         ),
-        "config.yaml:10: profiles.maps.type: unknown profile type 'tape'; installed types: disk, store",
+        (
+            "config.yaml:10: profiles.maps.type: unknown profile type 'tape'; installed types: disk, store; "
+            "others come with plugins: install the package that has it"
+        ),
         (
             "config.yaml:11: profiles.maps.log_level: want 'DEBUG', 'INFO', 'WARNING', 'ERROR' or "
             "'CRITICAL', "

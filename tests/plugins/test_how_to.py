@@ -38,7 +38,7 @@ def profile_type(page):
     code = CODE.search((HOW_TO / page).read_text())
     assert code is not None
     names = {**vars(example), "Extended": Extended}
-    exec(re.sub(r"\bProfile\[", "Extended[", code[1]), names)
+    exec(re.sub(r"\bFileProfile\[", "Extended[", code[1]), names)
     return ProfileType("hello", names["HelloOptions"], names["HelloProfile"])
 
 
@@ -121,8 +121,14 @@ class TestListing(Page, ListingContract, LifecycleContract):
 class TestOriginals(Page, OriginalsContract):
     page = "profile-originals.md"
 
-    async def test_the_name_is_that_of_the_file(self, live):
+    async def test_the_master_is_what_people_get(self, live, tmp_path):
         assert await live.resolve_filename("known") == "known.tif"
+        (tmp_path / "known.master.tif").write_bytes(b"delivered")
+
+        assert await live.resolve_filename("known") == "known.master.tif"
+        assert await live.resolve_original_size("known") == 9
+        async with live.use_original("known") as path:
+            assert path.read_bytes() == b"delivered"
 
 
 def test_every_guide_is_tested():

@@ -4,6 +4,8 @@ import importlib.util
 import io
 import logging
 import re
+import sys
+import zlib
 from collections import Counter
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 from iiif_server.api import ImageNotFound, ProfileContext, SourceProperties
 from iiif_server.app import build_app, read_config
 from iiif_server.plugins import Plugins
+from iiif_server.testing import ProfileContract, draw_image
 from tests.support.paths import REPOSITORY
 from tests.support.pictures import drawn_picture
 
@@ -41,8 +44,10 @@ def example():
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module
+    yield module
+    del sys.modules[spec.name]
 
 
 @pytest.fixture
@@ -60,10 +65,10 @@ async def archive(aiohttp_server):
             answer = web.Response(text="<h1>Under maintenance</h1>", content_type="text/html")
         elif state.mood == "short":
             answer = web.Response(body=body, content_type="image/jpeg", headers={"Content-Length": "99"})
-        elif request.headers.get("If-None-Match") == f'"{len(body)}"':
+        elif request.headers.get("If-None-Match") == (tag := f'"{zlib.crc32(body)}"'):
             answer = web.Response(status=304)
         else:
-            answer = web.Response(body=body, content_type="image/jpeg", headers={"ETag": f'"{len(body)}"'})
+            answer = web.Response(body=body, content_type="image/jpeg", headers={"ETag": tag})
         state.answers[answer.status] += 1
         return answer
 
@@ -82,6 +87,7 @@ async def profile(example, archive, tmp_path):
     context = ProfileContext("scans", tmp_path / "s", tmp_path / "c", probe, logging.getLogger("test"))
     options = example.ArchiveOptions(rights="http://example.org/r", base_url=archive.url, check_after=0.0)
     profile = example.ArchiveProfile(context, options)
+    await profile.open()
     yield profile
     await profile.close()
 
@@ -162,6 +168,34 @@ async def test_it_serves(example, archive, tmp_path, aiohttp_client):
     async with client.get("/scans:huge.jpg/info.json") as answer:
         assert answer.status == 413
     assert archive.answers[200] == 2
+
+
+class TestContract(ProfileContract):
+    """What every profile promises."""
+
+    @pytest.fixture
+    def known_image(self, archive):
+        image = draw_image("drawers/known.tif")
+        archive.files[image.name] = image.original
+        return image
+
+    @pytest.fixture
+    def profile(self, iiif_profile, example, archive):
+        (profile_type,) = example.iiif_register_profiles()
+        return iiif_profile(profile_type, base_url=archive.url, check_after=0.0)
+
+    @pytest.fixture
+    def modify(self, archive, known_image):
+        def modify():
+            image = draw_image(known_image.name, seed=1)
+            archive.files[image.name] = image.original
+            return image
+
+        return modify
+
+    @pytest.fixture
+    def vanish(self, archive):
+        return archive.files.clear
 
 
 def test_it_registers_its_type_and_options(example):

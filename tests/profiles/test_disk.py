@@ -7,7 +7,6 @@ import pytest
 
 from iiif_server.api import ImageNotFound, ListsNames, ProfileContext, SourceProperties
 from iiif_server.imaging.readers.registry import READERS
-from iiif_server.profiles import disk
 from iiif_server.profiles.disk import DiskOptions, DiskProfile
 
 
@@ -159,8 +158,13 @@ async def test_default_directory_is_the_profiles_own(make, tmp_path):
     assert await profile.resolve_original_size("x.jpg") == 1
 
 
-def test_lists_what_can_be_read():
-    """Every suffix that a reader knows its files by, and no other."""
-    known = {f".{suffix}" for reader in READERS for suffix in reader.suffixes}
+async def test_lists_what_can_be_read(make, tmp_path):
+    """Whatever suffix a reader knows its files by, in any case, and no other."""
+    known = {f"x.{suffix}" for reader in READERS for suffix in reader.format.suffixes}
+    (tmp_path / "many").mkdir()
+    for name in known | {"y.JPG", "y.txt", "y.pdf", "jpg"}:
+        (tmp_path / "many" / name).write_bytes(b"x")
+    profile = make()
+    profile.__init__(profile.context, DiskOptions(rights="x", path=tmp_path / "many"))
 
-    assert known == disk._LISTED_SUFFIXES
+    assert set(await profile.list_names(None, 100)) == known | {"y.JPG"}

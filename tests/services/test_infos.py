@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iiif_server.api import ImageInfo, ImageNotFound, Profile, ProfileContext, ProfileOptions
-from iiif_server.errors import ProfileNotFound
+from iiif_server.errors import ConfigurationError, ProfileNotFound
 from iiif_server.execution.messages import Outcome
 from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.tasks import SourceProperties
@@ -26,7 +26,7 @@ class FakeProfile(Profile[ProfileOptions]):
         super().__init__(context, ProfileOptions(rights="x", **options))
         self.asked = self.lent = 0
         self.version = "1"
-        self.closed = False
+        self.opened = self.closed = False
 
     async def probe(self, path, version, page=1):
         if page > 2:
@@ -53,6 +53,9 @@ class FakeProfile(Profile[ProfileOptions]):
 
     def stream_original(self, name, chunk_size):
         raise AssertionError
+
+    async def open(self):
+        self.opened = True
 
     async def close(self):
         self.closed = True
@@ -160,13 +163,30 @@ async def test_headers_are_looked_at_once_per_version(tmp_path, capacity, asked)
 
 
 async def test_closing_closes_all(tmp_path, caplog, monkeypatch):
-    first, second = FakeProfile(tmp_path), FakeProfile(tmp_path)
+    second, first = FakeProfile(tmp_path), FakeProfile(tmp_path)
 
     async def fail():
         raise OSError("no")
 
     monkeypatch.setattr(first, "close", fail)
-    await ProfileRegistry({"first": first, "second": second}).close()
+    async with ProfileRegistry({"second": second, "first": first}).running():
+        assert not second.closed
 
     assert second.closed
     assert "closing the profile" in caplog.text
+
+
+async def test_one_that_cannot_start_ends_the_start(tmp_path, monkeypatch):
+    first, second, third = (FakeProfile(tmp_path) for _ in range(3))
+
+    async def fail():
+        raise OSError("no such catalogue")
+
+    monkeypatch.setattr(second, "open", fail)
+    registry = ProfileRegistry({"first": first, "second": second, "third": third})
+    with pytest.raises(ConfigurationError, match=r"the profile can't start: OSError.*no such catalogue"):
+        async with registry.running():
+            pytest.fail("it started")
+
+    assert (first.opened, first.closed) == (True, True)
+    assert (second.closed, third.opened, third.closed) == (False, False, False)

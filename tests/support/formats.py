@@ -66,7 +66,7 @@ def _reading() -> str:
     )
     rows = []
     for reader in READERS:
-        names = f"{reader.name} ({', '.join(reader.suffixes)})"
+        names = f"{reader.format.name} ({', '.join(reader.format.suffixes)})"
         found = [
             _answer(reader, trait)
             for trait in ("plain", "pages", "levels", "alpha", "deep", "profile", "turned")
@@ -77,7 +77,7 @@ def _reading() -> str:
 
 def _answer(reader: Reader, trait: str) -> str:
     """Whether a file with a trait is read with it."""
-    make = SAMPLES[reader.name].get(trait)
+    make = SAMPLES[reader.format.name].get(trait)
     if make is None:
         return NEVER
     with _asked(make()) as ask:

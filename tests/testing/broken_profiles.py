@@ -133,7 +133,7 @@ class EscapingProfile(SoundProfile):
                 return await asyncio.to_thread(path.resolve)
         except (OSError, ValueError):
             pass
-        raise ImageNotFound("There is no image of this name.")
+        raise ImageNotFound
 
 
 @breaks(test_hostile_names_reach_nothing="is no IIIFServerError")
@@ -144,7 +144,7 @@ class ChokingProfile(SoundProfile):
                 (self.options.folder / os.path.basename(name)).resolve, strict=True
             )
         except OSError:
-            raise ImageNotFound("There is no image of this name.") from None
+            raise ImageNotFound from None
 
 
 @breaks(test_errors_tell_no_path="the public text of get_info", test_error_pages_tell_nothing="/images'")
@@ -375,7 +375,17 @@ class PathNamingProfile(SoundProfile):
         return str(await self.find(name))
 
 
-@breaks(test_an_abandoned_original_is_let_go="open file", test_cancelling_leaves_nothing="open file")
+@breaks(test_an_original_that_is_lent_is_the_stored_file="== b")
+class DecoyProfile(SoundProfile):
+    """Lends another file than it streams."""
+
+    @asynccontextmanager
+    async def use_original(self, name):
+        await self.find(name)
+        yield self.options.folder / "a.tif"
+
+
+@breaks(test_abandoned_originals_are_let_go="open file", test_cancelling_leaves_nothing="open file")
 class AbandoningProfile(SoundProfile):
     """Closes the file only if it is read to its end."""
 

@@ -22,6 +22,7 @@ def noted(name: str) -> Any:
 
 METHODS = (
     *("get_info", "use_source", "resolve_filename", "resolve_original_size", "stream_original"),
+    *("use_original", "open"),
     *("list_names", "get_status", "close"),
 )
 

@@ -43,13 +43,17 @@ class SoundProfile(Profile[SoundOptions]):
             while piece := await file.read(chunk_size):
                 yield piece
 
+    @asynccontextmanager
+    async def use_original(self, name: str) -> AsyncIterator[Path]:
+        yield await self.find(name)
+
     async def list_names(self, after: str | None, limit: int) -> Sequence[str]:
         names = await asyncio.to_thread(os.listdir, self.options.folder)
         return sorted(name for name in names if name.endswith(".tif") and name > (after or ""))[:limit]
 
     async def find(self, name: str) -> Path:
         if name not in await asyncio.to_thread(os.listdir, self.options.folder):
-            raise ImageNotFound("There is no image of this name.")
+            raise ImageNotFound
         return self.options.folder / name
 
     async def version(self, path: Path) -> str:

@@ -6,7 +6,7 @@ import re
 import pytest
 from PIL import Image
 
-from iiif_server.api import ListsNames, Profile, ProfileType
+from iiif_server.api import LendsOriginals, ListsNames, Profile, ProfileType
 from iiif_server.testing import draw_image
 from tests.support.paths import REPOSITORY
 from tests.support.plugin_reference import hooks
@@ -75,21 +75,23 @@ async def test_what_is_called_when(iiif_app, profile, row):
     assert called == re.findall(r"`(\w+)`", ROWS[row])
 
 
-async def test_the_end_closes(iiif_app, profile):
+async def test_the_start_opens_and_the_end_closes(iiif_app, profile):
+    CALLS.clear()
     async with iiif_app(profile):
+        assert re.findall(r"`(\w+)`", ROWS["the start of the server"]) == CALLS
         CALLS.clear()
 
     assert re.findall(r"`(\w+)`", ROWS["the end of the server"]) == CALLS
 
 
 def test_every_row_is_tested():
-    assert {*REQUESTS, "the end of the server"} == set(ROWS)
+    assert {*REQUESTS, "the start of the server", "the end of the server"} == set(ROWS)
 
 
 def test_every_hook_and_method_is_on_the_page():
     methods = {
         name
-        for cls in (Profile, ListsNames)
+        for cls in (Profile, LendsOriginals, ListsNames)
         for name, _ in inspect.getmembers(cls, inspect.isfunction)
         if not name.startswith("_")
     }

@@ -1,7 +1,5 @@
 """The profile keeps what every profile promises, in both of its manners."""
 
-import asyncio
-
 import pytest
 from http_origin import image
 
@@ -11,18 +9,7 @@ SIZE = (1601, 1301)
 """Large enough for the test of memory to see the file, and not the buffers that any transfer has."""
 
 
-class Contract(ProfileContract):
-    """The store's threads are there from the start: they are as many as they are, and no leak."""
-
-    @pytest.fixture
-    async def live(self, known_image, profile, unknown_name):
-        async with profile.live() as live:
-            names = [known_image.name] * 8 + [f"{unknown_name}-{number}" for number in range(16)]
-            await asyncio.gather(*map(live.get_info, names), return_exceptions=True)
-            yield live
-
-
-class TestByTemplate(Contract):
+class TestByTemplate(ProfileContract):
     """Names are put into a URL; the origin has strong ETags."""
 
     name = "known"
@@ -52,7 +39,7 @@ class TestByTemplate(Contract):
         return lambda: origin.pages.pop(self.path)
 
 
-class TestByAllowList(Contract):
+class TestByAllowList(ProfileContract):
     """Names are URLs; the origin has no validators at all."""
 
     @pytest.fixture

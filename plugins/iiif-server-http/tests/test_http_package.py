@@ -1,11 +1,9 @@
 """The package: what it imports, what its README says, and how its options are checked."""
 
-import ast
 import importlib.metadata
 import re
 from pathlib import Path
 
-import iiif_server_http
 import pytest
 from http_hostile import KINDS
 from iiif_server_http import HttpOptions
@@ -14,7 +12,6 @@ from iiif_server.api import ProfileOptions
 from iiif_server.testing import ProfileSetup
 
 HERE = Path(__file__).parent.parent
-SOURCE = Path(iiif_server_http.__file__).parent
 README = (HERE / "README.md").read_text(encoding="utf-8")
 OWN = {
     name: field for name, field in HttpOptions.model_fields.items() if name not in ProfileOptions.model_fields
@@ -47,19 +44,6 @@ def test_the_readme_has_every_hostile_origin():
 
     assert rows == [f"| {name} | {kind.outcome} |" for name, kind in KINDS.items()]
     assert len(KINDS) >= 29
-
-
-def test_only_the_api_is_imported():
-    """Of the server, by every module of the package."""
-    found = set()
-    for path in SOURCE.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom):
-                found.add(node.module)
-            elif isinstance(node, ast.Import):
-                found |= {name.name for name in node.names}
-
-    assert {name for name in found if name and name.split(".")[0] == "iiif_server"} == {"iiif_server.api"}
 
 
 def test_it_is_found_where_it_is_installed(iiif_profile):

@@ -3,31 +3,9 @@
 import pytest
 from fake_museum import GUID, IRN
 from iiif_server.testing import ProfileContract, draw_image, encode
-from iiif_server.testing.leaks import Resources
 
 
-class PooledContract(ProfileContract):
-    """The contract for a profile that keeps connections and threads for the next one who asks."""
-
-    async def test_an_abandoned_original_is_let_go(self, live, known_image):
-        """When downloads are broken off, no more stays open the more there are."""
-
-        async def abandon():
-            pieces = live.stream_original(known_image.name, 1024)
-            assert len(await anext(pieces)) <= 1024
-            await pieces.aclose()
-
-        for _ in range(3):
-            await abandon()
-        before = Resources.now()
-        for _ in range(20):
-            await abandon()
-        files = [what for what in await before.left_behind_by_now() if not what.startswith("thread source-")]
-
-        assert len(files) <= 4
-
-
-class TestMuseum(PooledContract):
+class TestMuseum(ProfileContract):
     """A TIFF whose size the catalogue tells, with a JPEG derivative."""
 
     @pytest.fixture
@@ -75,7 +53,7 @@ class TestMuseumWithoutSizes(TestMuseum):
         return image
 
 
-class TestPlain(PooledContract):
+class TestPlain(ProfileContract):
     """Images behind an address."""
 
     @pytest.fixture

@@ -52,9 +52,9 @@ def installed() -> dict[str, Any]:
     return {
         "reads": [
             {
-                "name": reader.name,
-                "media_type": reader.media_type,
-                "suffixes": list(reader.suffixes),
+                "name": reader.format.name,
+                "media_type": reader.format.media_type,
+                "suffixes": list(reader.format.suffixes),
                 "available": reader.available(),
                 "libraries": versions(reader.libraries),
             }

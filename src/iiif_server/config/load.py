@@ -167,6 +167,8 @@ class _Loader:
             # A plugin that did not load is the probable cause: which types it has can't be known.
             for name, reason in self._load_failures.items():
                 text += f"; the plugin {name} could not be loaded: {reason}"
+            if not self._load_failures and nearest(value, known) is None:
+                text += "; others come with plugins: install the package that has it"
             self._complain(location, text)
         return None
 

@@ -34,7 +34,9 @@ def send_frame(sock: socket.socket, header: bytes, body: bytes | memoryview = b"
     sent = sock.sendmsg([head, content])
     if sent < len(head):
         sock.sendall(head[sent:])
-    sock.sendall(content[max(0, sent - len(head)) :])
+    # Nothing more is sent once all is: by then the other end may have its answer, and have hung up.
+    if rest := content[max(0, sent - len(head)) :]:
+        sock.sendall(rest)
 
 
 class _Field:

@@ -75,7 +75,7 @@ class Workbench:
     def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell a source's properties from its header."""
         opened = self._open(file)
-        return opened.source.header.properties(opened.reader.media_type).to_json(), b""
+        return opened.source.header.properties(opened.reader.format.media_type).to_json(), b""
 
     def render(self, task: RenderTask) -> tuple[dict[str, Any], bytes]:
         """Make a derivative; the first part of the answer says by which lane."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.imaging.tasks import SourceProperties
@@ -45,6 +45,38 @@ class ImageInfo:
     rights: str | None = None
     resolution: float | None = None
     tile: Dimensions | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        version: str,
+        seen: SourceProperties,
+        *,
+        modified: float | None = None,
+        rights: str | None = None,
+    ) -> Self:
+        """What a look at the source's header told: ``ImageInfo.of(name, version, await context.probe(…))``.
+
+        Args:
+            name: the image's name within its profile.
+            version: changes whenever the source's bytes change.
+            seen: what the probe saw.
+            modified: when the source last changed, in seconds since the epoch, if known.
+            rights: a rights URI of this image, where it has its own.
+        """
+        return cls(
+            name,
+            seen.width,
+            seen.height,
+            version,
+            modified=modified,
+            media_type=seen.media_type,
+            has_color=seen.has_color,
+            rights=rights,
+            resolution=seen.resolution,
+            tile=seen.tile,
+        )
 
     @property
     def size(self) -> Dimensions:
@@ -115,7 +147,8 @@ class Profile(ABC, Generic[OptionsT]):
     ) -> AbstractAsyncContextManager[Path]:
         """Lend a local file of the image: ``async with profile.use_source(info) as path``.
 
-        The path stays valid while the context is open. ``size_hint`` is set when the whole image is wanted at
+        The path is absolute, leads to a regular file without a link at its end, and stays valid while the
+        context is open. ``size_hint`` is set when the whole image is wanted at
         this size: a profile that has smaller copies may lend one that is at least as large.
 
         Raises:
@@ -123,7 +156,13 @@ class Profile(ABC, Generic[OptionsT]):
         """
 
     async def resolve_filename(self, name: str) -> str:
-        """The name to give to a download of the stored file; by default the last part of the image's name."""
+        """The name to give to a download of the stored file, with its suffix.
+
+        By default the last part of the image's name. The server makes it safe to send and to save.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
         return posixpath.basename(name)
 
     @abstractmethod
@@ -136,7 +175,9 @@ class Profile(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def stream_original(self, name: str, chunk_size: int) -> AsyncIterator[bytes]:
-        """Yield the stored file's bytes in pieces of at most ``chunk_size`` bytes.
+        """Yield the stored file's bytes in pieces of at most ``chunk_size`` bytes: an async generator.
+
+        It is closed when the client has gone, so what it opened belongs into a ``with``.
 
         Raises:
             ImageNotFound: there is no such image.
@@ -146,8 +187,18 @@ class Profile(ABC, Generic[OptionsT]):
         """What an operator wants to know of this profile, as JSON; by default nothing."""
         return {}
 
+    async def open(self) -> None:
+        """Make what has to be there before the first request: sessions, background tasks; by default nothing.
+
+        Called once, on the running event loop. What is raised ends the server's start, without :meth:`close`:
+        so a store that does not answer just now is no reason to raise.
+        """
+
     async def close(self) -> None:
-        """Let go of everything that is open. Called at the server's end; a second call does nothing."""
+        """Let go of everything that is open. Called at the server's end, after :meth:`open`.
+
+        A second call does nothing.
+        """
 
 
 @runtime_checkable
@@ -156,6 +207,22 @@ class ListsNames(Protocol):
 
     async def list_names(self, after: str | None, limit: int) -> Sequence[str]:
         """At most ``limit`` names that come after ``after``, or the first ones."""
+        ...
+
+
+@runtime_checkable
+class LendsOriginals(Protocol):
+    """A profile whose stored files are local ones: they are sent straight from the file system.
+
+    Downloads are then faster, and can be resumed where they broke off.
+    """
+
+    def use_original(self, name: str) -> AbstractAsyncContextManager[Path]:
+        """Lend the stored file, as :meth:`Profile.use_source` lends what workers read.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
         ...
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from iiif_server.errors import ProfileNotFound
+from iiif_server.errors import ConfigurationError, ProfileNotFound
 from iiif_server.profiles.base import Profile
 
 logger = logging.getLogger(__name__)
@@ -34,10 +35,30 @@ class ProfileRegistry:
     def __iter__(self) -> Iterator[Profile[Any]]:
         return iter(self.profiles.values())
 
-    async def close(self) -> None:
-        """Close every profile; one that fails does not keep the others open."""
-        for profile in self:
-            try:
-                await profile.close()
-            except Exception:
-                logger.exception("closing the profile %r failed", profile.context.name)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open every profile, and close them in reverse; one that fails to close does not keep others open.
+
+        Raises:
+            ConfigurationError: one can't be opened. Those that were are closed.
+        """
+        async with AsyncExitStack() as stack:
+            for profile in self:
+                await _open(profile)
+                stack.push_async_callback(_close, profile)
+            yield
+
+
+async def _open(profile: Profile[Any]) -> None:
+    try:
+        await profile.open()
+    except Exception as error:
+        name = profile.context.name
+        raise ConfigurationError([f"profiles.{name}: the profile can't start: {error!r}"]) from error
+
+
+async def _close(profile: Profile[Any]) -> None:
+    try:
+        await profile.close()
+    except Exception:
+        logger.exception("closing the profile %r failed", profile.context.name)

@@ -43,15 +43,19 @@ class Resources:
         """Describe what is there now and was not then, after a time of grace. Blocks."""
         return _after_grace(self._new)
 
-    async def left_behind_by_now(self) -> list[str]:
-        """The same on the event loop, tasks included; the threads of the loop itself are nobody's leak."""
+    async def left_behind_by_now(self, at_most: int = 0) -> list[str]:
+        """The same on the event loop, tasks included; the threads of the loop itself are nobody's leak.
+
+        Args:
+            at_most: so much is fine, and not waited for.
+        """
 
         def look() -> list[str]:
             found = [what for what in self._new() if not what.startswith(f"thread {_LOOP_THREAD}")]
             return found + [f"task {task!r}" for task in _tasks() - self.tasks]
 
         deadline = time.monotonic() + GRACE
-        while (found := look()) and time.monotonic() < deadline:
+        while len(found := look()) > at_most and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
             gc.collect()
         return found

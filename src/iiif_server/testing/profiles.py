@@ -72,9 +72,10 @@ class ProfileSetup:
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[Profile[Any]]:
-        """Make the profile as the server does, and close it afterwards."""
+        """Make and open the profile as the server does, and close it afterwards."""
         config = await asyncio.to_thread(self._config)
         profile = create_profile(config.profiles[self.name], config, plugins_for(self), self.probe)
+        await profile.open()
         try:
             yield profile
         finally:

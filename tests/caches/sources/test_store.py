@@ -9,6 +9,7 @@ import pytest
 
 from iiif_server.api import (
     Fetched,
+    ImageNotFound,
     NotModified,
     ServerBusy,
     SourceStore,
@@ -292,6 +293,29 @@ async def test_an_old_source_is_lent_if_the_origin_fails_and_that_is_wanted(
         await body_of(store, origin, "other", stale_if_error=OriginDown)
     origin.is_down = False
     assert await body_of(store, origin, stale_if_error=OriginDown) == b"second"
+
+
+async def test_what_is_gone_at_its_origin_is_lent_to_nobody(
+    make_store: StoreMaker, origin: Origin, directory: Path
+) -> None:
+    """Neither to those who do not ask there, nor to those who take an older one for a failure."""
+    store = make_store()
+    origin.bodies["key"] = b"body"
+    await body_of(store, origin)
+
+    async def gone(writer: SourceWriter, previous: StoredSource | None) -> Fetched:
+        raise ImageNotFound
+
+    async with store.lease("key", origin.fetch("key"), max_age=None) as lent:
+        with pytest.raises(ImageNotFound):
+            async with store.lease("key", gone, max_age=0, stale_if_error=Exception):
+                pass
+        assert lent.path.read_bytes() == b"body"
+    with pytest.raises(ImageNotFound):
+        async with store.lease("key", gone, max_age=None):
+            pass
+    await until(lambda: whole_files(directory) == [])
+    assert await store.stored("key") is None
 
 
 async def test_a_remembered_failure_lends_the_old_source_without_asking(

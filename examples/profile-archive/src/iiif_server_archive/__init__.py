@@ -51,7 +51,6 @@ class ArchiveProfile(Profile[ArchiveOptions]):
 
     def __init__(self, context: ProfileContext, options: ArchiveOptions) -> None:
         super().__init__(context, options)
-        self._session: aiohttp.ClientSession | None = None
         self._store = SourceStore(
             context.cache_path / "sources",
             options.cache_size,
@@ -63,15 +62,8 @@ class ArchiveProfile(Profile[ArchiveOptions]):
     async def get_info(self, name: str) -> ImageInfo:
         """See :meth:`Profile.get_info`."""
         async with self._lease(name, self.options.check_after) as stored:
-            properties = await self.context.probe(stored.path, stored.version)
-        return ImageInfo(
-            name,
-            properties.width,
-            properties.height,
-            stored.version,
-            media_type=properties.media_type,
-            has_color=properties.has_color,
-        )
+            seen = await self.context.probe(stored.path, stored.version)
+        return ImageInfo.of(name, stored.version, seen, modified=stored.modified)
 
     @asynccontextmanager
     async def use_source(self, info: ImageInfo, size_hint: Dimensions | None = None) -> AsyncIterator[Path]:
@@ -98,11 +90,14 @@ class ArchiveProfile(Profile[ArchiveOptions]):
         """See :meth:`Profile.get_status`."""
         return {"sources": self._store.statistics()}
 
+    async def open(self) -> None:
+        """See :meth:`Profile.open`."""
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30, sock_read=10))
+
     async def close(self) -> None:
         """See :meth:`Profile.close`."""
         await self._store.close()
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
     def _lease(self, name: str, max_age: float | None) -> AbstractAsyncContextManager[StoredSource]:
         fetch = partial(self._fetch, name)
@@ -111,20 +106,18 @@ class ArchiveProfile(Profile[ArchiveOptions]):
     async def _fetch(
         self, name: str, writer: SourceWriter, previous: StoredSource | None
     ) -> Fetched | NotModified:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30, sock_read=10))
         headers = {}
         if previous is not None and "ETag" in previous.notes:
             headers["If-None-Match"] = previous.notes["ETag"]
-        if {"", ".", ".."} & set(name.split("/")):
-            raise ImageNotFound("There is no image of this name.")  # it would lead out of the base URL
+        if not name.isprintable() or {"", ".", ".."} & set(name.split("/")):
+            raise ImageNotFound(log=f"{name!r} is no name, or would lead out of the base URL")
         url = f"{self.options.base_url}/{quote(name)}"
         try:
             async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == 304:
                     return NotModified()
                 if response.status in {404, 410}:
-                    raise ImageNotFound("There is no image of this name.")
+                    raise ImageNotFound(log=f"{url}: {response.status}")
                 if response.status != 200 or not response.content_type.startswith("image/"):
                     raise ArchiveFailed(
                         "The archive does not hand out this image.",

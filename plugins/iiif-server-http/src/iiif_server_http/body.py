@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import zlib
 from collections.abc import AsyncIterator
 from typing import Final
 
 from aiohttp import ClientResponse
 
-from iiif_server.api import SourceWriter, UpstreamFailed
+from iiif_server.api import SourceWriter, UpstreamFailed, recognise_source
 
 _START: Final = 64
 _PIECE: Final = 1 << 18
 """Bytes that are decompressed in one go: what a bomb may take of memory, and of the event loop's time."""
-
-_SIGNATURES: Final = re.compile(
-    rb"\xff\xd8\xff"  # JPEG
-    rb"|\x89PNG\r\n\x1a\n"
-    rb"|II[*+]\0|MM\0[*+]"  # TIFF, BigTIFF
-    rb"|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"  # JPEG 2000
-    rb"|RIFF....WEBP"
-    rb"|GIF8[79]a"
-    rb"|BM"
-    rb"|....ftyp(?:....){0,12}?(?:avif|avis|heic|heix|heim|heis|hevc|hevx|mif1|msf1)",
-    re.DOTALL,
-)
-"""How files begin that the server reads. Whether it can is found by the server itself, once it is whole."""
 
 
 async def keep_body(response: ClientResponse, writer: SourceWriter) -> None:
@@ -55,7 +41,8 @@ async def keep_body(response: ClientResponse, writer: SourceWriter) -> None:
 
 
 async def _begin(response: ClientResponse, writer: SourceWriter, start: bytes) -> None:
-    if not _SIGNATURES.match(start):
+    # Whether the server can read it is found by the server itself, once it is whole.
+    if recognise_source(start) is None:
         raise UpstreamFailed(
             "The origin of this image sends something else.",
             log=f"no image: {response.headers.get('Content-Type', '')[:100]!r}, begins with {start[:16]!r}",

@@ -217,7 +217,7 @@ _REFUSES: Final = "The origin of this image does not hand it out."
 
 def _check_status(response: ClientResponse) -> None:
     if response.status in {404, 410}:
-        raise ImageNotFound("There is no image of this name.", log=f"the origin says {response.status}")
+        raise ImageNotFound(log=f"the origin says {response.status}")
     if response.status != 200:
         raise UpstreamFailed(_REFUSES, log=f"the origin says {response.status}")
 

@@ -16,7 +16,6 @@ from iiif_server.api import (
     Dimensions,
     Fetched,
     ImageInfo,
-    ImageNotFound,
     NotModified,
     Profile,
     ProfileContext,
@@ -59,23 +58,19 @@ class HttpProfile(Profile[HttpOptions]):
         except UnreadableSource as error:
             await self._drop(name, error)
             raise
-        return ImageInfo(
-            name,
-            seen.width,
-            seen.height,
-            stored.version,
-            modified=stored.modified,
-            media_type=seen.media_type,
-            has_color=seen.has_color,
-            resolution=seen.resolution,
-            tile=seen.tile,
-        )
+        return ImageInfo.of(name, stored.version, seen, modified=stored.modified)
 
     @asynccontextmanager
     async def use_source(self, info: ImageInfo, size_hint: Dimensions | None = None) -> AsyncIterator[Path]:
         """See :meth:`Profile.use_source`."""
         del size_hint  # an origin has one file of each image
         async with self._lease(info.name) as stored:
+            yield stored.path
+
+    @asynccontextmanager
+    async def use_original(self, name: str) -> AsyncIterator[Path]:
+        """See :class:`LendsOriginals`."""
+        async with self._lease(name) as stored:
             yield stored.path
 
     async def resolve_filename(self, name: str) -> str:
@@ -118,10 +113,6 @@ class HttpProfile(Profile[HttpOptions]):
                 )
             except _Excused as excused:  # the older file is gone meanwhile
                 raise excused.failure from None
-            except ImageNotFound:
-                if await self._store.stored(key) is not None:
-                    await self._store.forget(key)
-                raise
             yield stored
 
     async def _fetch(

@@ -144,6 +144,4 @@ def _stays(path: str) -> bool:
 
 
 def _not_found(name: str) -> ImageNotFound:
-    return ImageNotFound(
-        "There is no image of this name.", log=f"a name that is not looked up: {name[:200]!r}"
-    )
+    return ImageNotFound(log=f"a name that is not looked up: {name[:200]!r}")

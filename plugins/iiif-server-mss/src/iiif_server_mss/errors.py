@@ -37,4 +37,4 @@ class Complaints:
 
 def not_found(name: str, log: str) -> ImageNotFound:
     """The answer to a request for an image that is not there, or may not be shown."""
-    return ImageNotFound("There is no image of this name.", log=f"{name!r}: {log}")
+    return ImageNotFound(log=f"{name!r}: {log}")

@@ -114,6 +114,10 @@ class MssProfile(Profile[MssOptions]):
             **await self._origin.status(),
         }
 
+    async def open(self) -> None:
+        """See :meth:`Profile.open`."""
+        self._recheck.start()
+
     async def close(self) -> None:
         """See :meth:`Profile.close`."""
         await self._recheck.close()
@@ -122,7 +126,6 @@ class MssProfile(Profile[MssOptions]):
         await self._origin.close()
 
     async def _find(self, name: str) -> Image:
-        self._recheck.start()
         if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
             raise not_found(name, "no image can have this name")
         try:

@@ -45,8 +45,8 @@ class Recheck:
         self._failures = 0
 
     def start(self) -> None:
-        """Begin, if it has not begun."""
-        if self._task is None and self._interval:
+        """Begin."""
+        if self._interval:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ from iiif_server.caches.sources.part import Part
 from iiif_server.caches.sources.records import Fetched, NotModified, SourceRecord, StoredSource
 from iiif_server.caches.sources.threads import Threads
 from iiif_server.caches.sources.writer import SourceWriter
+from iiif_server.errors import ImageNotFound
 
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.25
@@ -26,7 +27,8 @@ class Fetch(Protocol):
     """What a profile brings to get a source: ``async def fetch(writer, previous) -> Fetched | NotModified``.
 
     It writes the bytes, or finds that those of ``previous`` are still right. An exception is passed on to
-    everybody who waits, and nothing is kept. A cancellation means that nobody waits any more.
+    everybody who waits, and nothing is kept; ``ImageNotFound`` removes what was. A cancellation means that
+    nobody waits any more.
     """
 
     def __call__(
@@ -87,7 +89,12 @@ class Fetcher:
             if previous is not None and freshness.is_fresh(previous.stored):
                 loan, previous = previous, None
                 return loan
-            outcome = await self._fetch(fetch, part, previous)
+            try:
+                outcome = await self._fetch(fetch, part, previous)
+            except ImageNotFound:
+                if previous is not None:
+                    await self._forget(digest)
+                raise
             if isinstance(outcome, NotModified):
                 assert previous is not None
                 await self._confirm(previous, digest, outcome)
@@ -154,6 +161,13 @@ class Fetcher:
             await self._threads.run(self._keeper.confirm, loan, digest, now, outcome.notes)
         except (OSError, ForeignDirectory) as error:
             self._complain(error)  # the next lease asks again
+
+    async def _forget(self, digest: str) -> None:
+        """What is gone where it came from is lent to nobody any more, however old it may be for them."""
+        try:
+            await self._threads.run(self._keeper.forget, digest)
+        except (OSError, ForeignDirectory) as error:
+            self._complain(error)
 
 
 def _any(_: SourceRecord) -> bool:

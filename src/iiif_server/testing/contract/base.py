@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import pytest
 import pytest_asyncio
 
-from iiif_server.api import Dimensions, ImageInfo, Profile
+from iiif_server.api import Dimensions, ImageInfo, LendsOriginals, Profile
 from iiif_server.testing.images import KnownImage, draw_image
 from iiif_server.testing.profiles import ProfileSetup
 
@@ -92,6 +92,12 @@ async def borrowed(profile: LiveProfile, info: ImageInfo, hint: Dimensions | Non
         return await asyncio.to_thread(path.read_bytes)
 
 
+async def lent_original(profile: LendsOriginals, name: str) -> bytes:
+    """The bytes of the file that a profile lends as the original."""
+    async with profile.use_original(name) as path:
+        return await asyncio.to_thread(path.read_bytes)
+
+
 async def original(profile: LiveProfile, name: str, chunk_size: int = 65_536) -> list[bytes]:
     """The pieces of an original."""
     return [piece async for piece in profile.stream_original(name, chunk_size)]
@@ -110,6 +116,9 @@ def look_ups(profile: LiveProfile, name: str, info: ImageInfo | None = None) -> 
         "resolve_original_size": lambda: profile.resolve_original_size(name),
         "stream_original": lambda: original(profile, name),
     }
+    if isinstance(profile, LendsOriginals):
+        lender = profile
+        calls["use_original"] = lambda: lent_original(lender, name)
     if type(info) is ImageInfo:  # a subclass may hold what the profile needs, of another image
         other = ImageInfo(name, info.width, info.height, info.version)
         calls["use_source"] = lambda: borrowed(profile, other)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from iiif_server.api import ListsNames
+from iiif_server.api import LendsOriginals, ListsNames
 from iiif_server.testing.blocking import forbid_blocking
 from iiif_server.testing.contract.base import (
     Call,
     ContractBase,
     LiveProfile,
     borrowed,
+    lent_original,
     original,
     skip_without,
 )
@@ -114,6 +115,9 @@ def _uses(profile: LiveProfile, name: str) -> Mapping[str, Call]:
         "stream_original": lambda: original(profile, name),
         "get_status": profile.get_status,
     }
+    if isinstance(profile, LendsOriginals):
+        lender = profile
+        calls["use_original"] = lambda: lent_original(lender, name)
     if isinstance(profile, ListsNames):
         listing = profile
         calls["list_names"] = lambda: listing.list_names(None, 100)
