@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import ssl
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
+TLS = Path(__file__).parent / "tls"
+"""A key that protects nothing, with its own certificate for the loopback address."""
 
 GUID = "05ff2255-c38a-40c9-b657-4ccb55ab2feb"
 IRN = 1234
@@ -62,6 +67,10 @@ class Services:
         self.asked: Counter[str] = Counter()
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.open = 0
+        self.present: Counter[str] = Counter()
+        """How many of a kind of request are there now."""
+        self.most: Counter[str] = Counter()
+        """How many were there at once."""
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -119,9 +128,13 @@ class Services:
         app.router.add_get("/images/{file}", self._image)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(TLS / "museum.pem")
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        (host, port), (_, encrypted) = (address[:2] for address in runner.addresses)
         self.url = f"http://{host}:{port}"
+        self.https_url = f"https://{host}:{encrypted}"
         self._ready.set()
         await self._stopping.wait()
         await runner.cleanup()
@@ -129,7 +142,12 @@ class Services:
     async def _begin(self, kind: str, request: web.Request, body: Any = None) -> None:
         self.asked[kind] += 1
         self.requests.append((request.path_qs, dict(request.headers), body))
-        await asyncio.sleep(self.pauses.get(kind, 0))
+        self.present[kind] += 1
+        self.most[kind] = max(self.most[kind], self.present[kind])
+        try:
+            await asyncio.sleep(self.pauses.get(kind, 0))
+        finally:
+            self.present[kind] -= 1
         if kind in self.failing:
             raise _status(self.failing[kind])
 
