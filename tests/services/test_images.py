@@ -190,6 +190,15 @@ async def test_each_profile_has_its_own_rules(tmp_path):
     assert (await service.prepare(request("small", file="default.png"))).key
 
 
+async def test_no_smaller_copy_is_asked_for_where_it_would_have_other_pages(parts):
+    """What a profile has smaller copies of is the first page."""
+    profile, _, service = parts
+    request = replace(REQUEST, identifier=Identifier("fake", "a.jpg", 2))
+    await body(service, request)
+
+    assert set(profile.hints) == {None}
+
+
 async def test_hint_affinity_and_lane(parts):
     profile, pool, service = parts
     await body(service)

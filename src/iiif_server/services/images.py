@@ -177,7 +177,8 @@ class ImageService:
 
     async def _render(self, prepared: PreparedImage) -> bytes:
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
-        hint = operation.size if operation.is_full_region else None
+        # Smaller copies are of the first page.
+        hint = operation.size if operation.is_full_region and identifier.page == 1 else None
         async with prepared.profile.use_source(info, hint) as path:
             source = SourceFile(str(path), info.version, identifier.page)
             task = RenderTask(source, operation, self._rules[identifier.profile].settings)
