@@ -74,7 +74,7 @@ def test_every_member_of_a_public_class_is_documented():
             f"{name}.{member}"
             for member, value in members
             if not member.startswith("_")
-            and (inspect.isfunction(value) or isinstance(value, property))
+            and (inspect.isfunction(value) or isinstance(value, property | classmethod))
             and not value.__doc__
         ]
         if dataclasses.is_dataclass(thing):

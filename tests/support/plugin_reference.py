@@ -12,6 +12,7 @@ from iiif_server.testing.contract import PARTS, ProfileContract
 
 OBJECTS = {
     "ByteSize": "The type of an option that is a number of bytes; people may write a unit: `512 MiB`.",
+    "SOURCE_FORMATS": "Every format that is read, each a `SourceFormat`, in the order of trying.",
     "hookimpl": "Marks a function or method as the implementation of a hook.",
 }
 """What is no class and so has no docstring of its own."""
@@ -104,14 +105,19 @@ def _entry(name: str, thing: object) -> Iterator[str]:
     if members:
         yield "*Members*\n"
     for member, value in members.items():
-        if isinstance(value, property):
+        if isinstance(value, classmethod):
+            bound = getattr(thing, member)
+            yield f"- `{name}.{_signature(member, bound)}`\n\n{_indented(_markdown(bound))}\n"
+        elif isinstance(value, property):
             yield f"- `{member}`\n\n{_indented(_markdown(value))}\n"
         else:
             yield f"- `{_signature(member, value)}`\n\n{_indented(_markdown(value))}\n"
 
 
 def _is_described(name: str, value: object) -> bool:
-    return not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
+    return not name.startswith("_") and (
+        inspect.isfunction(value) or isinstance(value, property | classmethod)
+    )
 
 
 def _signature(name: str, function: Callable[..., object]) -> str:
