@@ -27,9 +27,16 @@ class _Found(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Follows the file's times, size and inode."""
-        status = self.status
-        return f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+        return file_version(self.status)
+
+
+def file_version(status: os.stat_result) -> str:
+    """The version of a file's bytes, as far as the file system tells: its times, size and inode.
+
+    Args:
+        status: what ``os.stat`` or ``os.fstat`` tells of it.
+    """
+    return f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
 
 
 class FileProfile(Profile[OptionsT]):
