@@ -124,7 +124,7 @@ class Profile(ABC, Generic[OptionsT]):
 
     All methods run on the server's event loop and must not block it.
 
-    Args:
+    Attributes:
         context: what the server provides.
         options: the profile's validated section of the configuration.
     """
