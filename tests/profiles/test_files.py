@@ -2,7 +2,9 @@
 
 import os
 
-from iiif_server.api import file_version
+import pytest
+
+from iiif_server.api import FileProfile, Profile, file_version
 
 
 def test_the_version_of_a_file_that_nobody_touched_stays(tmp_path):
@@ -40,3 +42,11 @@ def test_other_bytes_in_the_same_file_have_another_version(tmp_path):
 
     assert (path.stat().st_mtime_ns, path.stat().st_size) == (first.st_mtime_ns, first.st_size)
     assert file_version(path.stat()) != file_version(first)
+
+
+@pytest.mark.parametrize("cls", [Profile, FileProfile])
+def test_a_subclass_may_have_private_names_of_its_own(cls):
+    """None of an author's attributes is in the way of the server's, as one in a guide was."""
+    private = [name for name in vars(cls) if name.startswith("_") and not name.startswith("__")]
+
+    assert set(private) <= {"_abc_impl"}

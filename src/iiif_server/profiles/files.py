@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiofiles
 
@@ -56,7 +56,7 @@ class FileProfile(Profile[OptionsT]):
 
     async def get_info(self, name: str) -> ImageInfo:
         """See :meth:`Profile.get_info`."""
-        found = await self._find(name)
+        found = await _find(self, name)
         seen = await self.context.probe(found.path, found.version)
         return ImageInfo.of(name, found.version, seen, modified=found.status.st_mtime)
 
@@ -64,43 +64,49 @@ class FileProfile(Profile[OptionsT]):
     async def use_source(self, info: ImageInfo, size_hint: Dimensions | None = None) -> AsyncIterator[Path]:
         """See :meth:`Profile.use_source`; there is one file per image, whatever the hint."""
         del size_hint
-        yield (await self._find(info.name)).path
+        yield (await _find(self, info.name)).path
 
     @asynccontextmanager
     async def use_original(self, name: str) -> AsyncIterator[Path]:
         """See :class:`LendsOriginals`."""
-        yield (await self._find(name)).path
+        yield (await _find(self, name)).path
 
     async def resolve_filename(self, name: str) -> str:
         """See :meth:`Profile.resolve_filename`."""
-        return (await self._find(name)).named.name
+        return (await _find(self, name)).named.name
 
     async def resolve_original_size(self, name: str) -> int:
         """See :meth:`Profile.resolve_original_size`."""
-        return (await self._find(name)).status.st_size
+        return (await _find(self, name)).status.st_size
 
     async def stream_original(self, name: str, chunk_size: int) -> AsyncGenerator[bytes]:
         """See :meth:`Profile.stream_original`."""
-        path = (await self._find(name)).path
+        path = (await _find(self, name)).path
         async with aiofiles.open(path, "rb") as file:
             while chunk := await file.read(chunk_size):
                 yield chunk
 
-    async def _find(self, name: str) -> _Found:
-        return await asyncio.to_thread(self._look_up, name)
 
-    def _look_up(self, name: str) -> _Found:
-        try:
-            named = self.find(name)
-            if named is None:
-                raise self._not_found(name, "there is none")
-            path = Path(os.path.realpath(named, strict=True))
-            status = os.stat(path, follow_symlinks=False)
-        except (OSError, ValueError) as error:  # ValueError: surrogates that no file name can have
-            raise self._not_found(name, str(error)) from None
-        if not stat.S_ISREG(status.st_mode):
-            raise self._not_found(name, "it is not a regular file")
-        return _Found(named, path, status)
+# Functions, not methods: a subclass may then have attributes of any name.
 
-    def _not_found(self, name: str, reason: str) -> ImageNotFound:
-        return ImageNotFound(log=f"{self.context.name}: no image {name!r}: {reason}")
+
+async def _find(profile: FileProfile[Any], name: str) -> _Found:
+    return await asyncio.to_thread(_look_up, profile, name)
+
+
+def _look_up(profile: FileProfile[Any], name: str) -> _Found:
+    try:
+        named = profile.find(name)
+        if named is None:
+            raise _not_found(profile, name, "there is none")
+        path = Path(os.path.realpath(named, strict=True))
+        status = os.stat(path, follow_symlinks=False)
+    except (OSError, ValueError) as error:  # ValueError: surrogates that no file name can have
+        raise _not_found(profile, name, str(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_found(profile, name, "it is not a regular file")
+    return _Found(named, path, status)
+
+
+def _not_found(profile: FileProfile[Any], name: str, reason: str) -> ImageNotFound:
+    return ImageNotFound(log=f"{profile.context.name}: no image {name!r}: {reason}")
