@@ -190,6 +190,10 @@ class TestContract(ProfileContract):
     def vanish(self, archive):
         return archive.files.clear
 
+    @pytest.fixture
+    def damage(self, archive, known_image):
+        return lambda: archive.files.update({known_image.name: b"no image any more"})
+
 
 def test_it_registers_its_type_and_options(example):
     (profile_type,) = example.iiif_register_profiles()

@@ -2,9 +2,11 @@
 
 import os
 import random
+import re
 import struct
 from dataclasses import replace
-from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile
+from functools import partial
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 
@@ -15,8 +17,10 @@ from iiif_server.api import (
     UnreadableSource,
 )
 from iiif_server.testing import ProfileContract, draw_image
-from tests.support.examples import imported_example
+from tests.support.examples import example_source, imported_example
+from tests.support.paths import REPOSITORY
 
+HOW_TO = REPOSITORY / "docs" / "how-to"
 ARCHIVE = "herbarium-1887.zip"
 NAME = f"{ARCHIVE}/plates/01.tif"
 PNG = draw_image("", 40, 30, file_format="PNG").original
@@ -99,6 +103,10 @@ class TestDeflated(ProfileContract):
     @pytest.fixture
     def vanish(self, tmp_path):
         return (tmp_path / "archives" / ARCHIVE).unlink
+
+    @pytest.fixture
+    def damage(self, tmp_path):
+        return partial(os.truncate, tmp_path / "archives" / ARCHIVE, 1000)
 
 
 class TestStored(TestDeflated):
@@ -219,6 +227,19 @@ async def test_a_damaged_archive_is_an_error_that_was_foreseen(live, write, comp
     assert refused > 50
 
 
+@pytest.mark.parametrize("offset", [1 << 40, (1 << 63) + 5, (1 << 64) - 1])
+async def test_a_member_beyond_the_end_is_refused(live, write, offset):
+    """An archive of 64 bits tells a place that no file has, or none that a system could look for."""
+    member = ZipInfo("1.png")
+    member.extra = struct.pack("<HHQ", 1, 8, offset)
+    path = write({member: PNG})
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<L", content, content.index(CENTRAL) + 42, 0xFFFFFFFF)
+    path.write_bytes(content)
+
+    assert {type(error) for error in await outcomes(live, f"{ARCHIVE}/1.png")} == {UnreadableSource}
+
+
 async def test_a_pipe_is_no_archive(live, tmp_path):
     os.mkfifo(tmp_path / "archives" / "pipe.zip")
 
@@ -235,3 +256,12 @@ async def test_an_archive_is_in_the_directory_itself(live, write, name):
 
     with pytest.raises(ImageNotFound):
         await live.get_info(name)
+
+
+@pytest.mark.parametrize("page", ["fetch-and-lease-sources.md", "profile-errors.md"])
+def test_the_guides_show_the_example_as_it_is(page):
+    shown = re.findall(r"^```python\n(.*?)^```", (HOW_TO / page).read_text(), re.MULTILINE | re.DOTALL)
+
+    assert len(shown) > 1
+    for part in shown[1:]:  # the first is an example of its own
+        assert part in example_source("zip").read_text()

@@ -38,7 +38,7 @@ from iiif_server.api import (
 
 PIECE = 1 << 18
 SUFFIXES = tuple(f".{suffix}" for known in SOURCE_FORMATS for suffix in known.suffixes)
-DAMAGE = (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+DAMAGE = (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
 """What :mod:`zipfile` raises, sooner or later, over a damaged archive."""
 
 
