@@ -31,7 +31,7 @@ from iiif_server.profiles.base import (
     ProfileContext,
     ProfileType,
 )
-from iiif_server.profiles.files import FileProfile
+from iiif_server.profiles.files import FileProfile, file_version
 from iiif_server.profiles.options import ByteSize, ProfileOptions
 from iiif_server.routes import Route, RouteAnswer, RouteRequest
 
@@ -69,6 +69,7 @@ __all__ = [
     "UnreadableSource",
     "UpstreamFailed",
     "UpstreamTimeout",
+    "file_version",
     "hookimpl",
     "recognise_source",
 ]

@@ -14,7 +14,7 @@ class IIIFServerError(Exception):
     """Base of every error that has an answer.
 
     Args:
-        public: one sentence for the client, free of paths and internals.
+        public: one sentence for the client, free of paths and internals. Only `ImageNotFound` brings one.
         log: what the operator needs to know besides; defaults to the public text.
         retry_after: seconds after which trying again makes sense, sent as ``Retry-After``.
     """
@@ -93,7 +93,7 @@ class UpstreamFailed(IIIFServerError):
 
 
 class ServerBusy(IIIFServerError):
-    """The queue of image work is full; trying again later helps."""
+    """There is no room for more work, or for more data, just now; trying again later helps."""
 
     status = 503
 

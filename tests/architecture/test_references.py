@@ -10,6 +10,8 @@ import pytest
 
 import iiif_server.api
 import iiif_server.testing
+from iiif_server.api import IIIFServerError, ImageNotFound
+from iiif_server.testing import ProfileContract
 from tests.support.paths import REPOSITORY
 from tests.support.plugin_reference import OBJECTS, fixtures, hooks
 from tests.support.references import REFERENCE, pages
@@ -83,6 +85,44 @@ def test_every_member_of_a_public_class_is_documented():
             missing += [f"{name}.{field}" for field in fields if f" {field}: " not in words]
 
     assert missing == []
+
+
+def test_what_is_no_class_has_words_of_its_own():
+    """The docstring of a tuple or of an annotation is that of its type."""
+    plain = [
+        name for name, thing in PUBLIC.items() if not (inspect.isclass(thing) or inspect.isfunction(thing))
+    ]
+
+    assert {name.rpartition(".")[2] for name in plain} <= set(OBJECTS)
+
+
+def test_the_reference_says_how_things_are_called():
+    """What is awaited, what is an ``async with``, and what is called on the class."""
+    lines = (REFERENCE / "plugins.md").read_text().splitlines()
+    classes = [thing for thing in PUBLIC.values() if inspect.isclass(thing) and thing is not ProfileContract]
+    members = [(member, value) for thing in classes for member, value in vars(thing).items()]
+    awaited = [
+        name for name, value in members if not name.startswith("_") and inspect.iscoroutinefunction(value)
+    ]
+
+    assert [name for name in awaited if not any(line.startswith(f"- `async {name}(") for line in lines)] == []
+    assert "- `live() -> AbstractAsyncContextManager[Profile[Any]]`" in lines
+    assert any(line.startswith("- `ImageInfo.of(name: str, version: str, seen:") for line in lines)
+    assert any(line.startswith("- `RouteAnswer.redirect(") for line in lines)
+    assert any(line.startswith("`Fetched(*, version: str | None = None") for line in lines)
+    assert any(line.startswith("- `probe(path: Path, version: str, page: int = 1)") for line in lines)
+
+
+def test_the_reference_says_what_an_error_is_answered_with():
+    parts = re.split(r"^### ", (REFERENCE / "plugins.md").read_text(), flags=re.MULTILINE)
+    by_name = {part.split("`")[1]: part for part in parts[1:]}
+    errors = [
+        thing for thing in PUBLIC.values() if inspect.isclass(thing) and issubclass(thing, IIIFServerError)
+    ]
+
+    assert ImageNotFound in errors
+    for error in errors:
+        assert f"Answered with {error.status}." in by_name[error.__name__]
 
 
 def test_every_fixture_is_documented():

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from iiif_server.api import ImageNotFound, ProfileType
+import iiif_server.api
+from iiif_server.api import ImageNotFound, ProfileType, ServerBusy, UnreadableSource
 from iiif_server.errors import ConfigurationError
 from iiif_server.testing import draw_image
 from iiif_server.testing.contract import (
@@ -96,6 +97,24 @@ class TestOptions(Page, OptionsContract, NamesContract):
 
 
 @needs_the_example
+class TestErrors(Page, NamesContract, InfosContract):
+    page = "profile-errors.md"
+
+    @pytest.fixture
+    def damage(self, tmp_path):
+        return lambda: (tmp_path / "known.tif").write_bytes(b"no image any more")
+
+    async def test_what_is_refused(self, profile, live, known_image, tmp_path):
+        (tmp_path / "known.tif.part").touch()
+        with pytest.raises(ServerBusy) as caught:
+            await live.get_info("known")
+        assert caught.value.retry_after == 60
+        async with profile.with_options(images={"secret": "known.gpg"}).live() as other:
+            with pytest.raises(UnreadableSource):
+                await other.get_info("secret")
+
+
+@needs_the_example
 class TestVersions(Page, InfosContract, LifecycleContract):
     page = "profile-versions.md"
 
@@ -135,3 +154,17 @@ def test_every_guide_is_tested():
     tested = {cls.page for cls in Page.__subclasses__()}
 
     assert tested == {path.name for path in HOW_TO.glob("profile-*.md")}
+
+
+def test_the_guide_says_what_errors_are_answered_with():
+    """Those with a name of their own; several names have as many numbers."""
+    page = (HOW_TO / "profile-errors.md").read_text()
+    rows = re.findall(r"^\|[^|]*\| (`\w+\(.*) \| ([\d, ]+) \|$", page, re.MULTILINE)
+    told = {
+        name: int(number)
+        for names, numbers in rows
+        for name, number in zip(re.findall(r"`([A-Z]\w+)", names), numbers.split(", "), strict=True)
+    }
+
+    assert len(told) == 6
+    assert told == {name: getattr(iiif_server.api, name).status for name in told}

@@ -17,7 +17,7 @@ def test_a_new_package_works_at_once(workshop):
     assert installed.returncode == 0, installed.stdout
     tested = workshop.run(f"{test} -q -rs")
     assert tested.returncode == 0, tested.stdout
-    assert "33 passed, 3 skipped" in tested.stdout
+    assert "34 passed, 3 skipped" in tested.stdout
     url = workshop.serve(serve)
     with urllib.request.urlopen(f"{url}/greeting/info.json", timeout=20) as response:
         assert json.load(response)["width"] == 2400

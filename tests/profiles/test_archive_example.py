@@ -1,10 +1,8 @@
 """The example of a profile that fetches: it does what its page says, and the page shows it as it is."""
 
-import importlib.util
 import io
 import logging
 import re
-import sys
 import zlib
 from collections import Counter
 from types import SimpleNamespace
@@ -19,10 +17,11 @@ from iiif_server.api import ImageNotFound, ProfileContext, SourceProperties
 from iiif_server.app import build_app, read_config
 from iiif_server.plugins import Plugins
 from iiif_server.testing import ProfileContract, draw_image
+from tests.support.examples import example_source, imported_example
 from tests.support.paths import REPOSITORY
 from tests.support.pictures import drawn_picture
 
-SOURCE = REPOSITORY / "examples" / "profile-archive" / "src" / "iiif_server_archive" / "__init__.py"
+SOURCE = example_source("archive")
 PAGE = REPOSITORY / "docs" / "how-to" / "fetch-and-lease-sources.md"
 
 
@@ -40,14 +39,8 @@ profiles:
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location("iiif_server_archive", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with imported_example("archive") as module:
+        yield module
 
 
 @pytest.fixture
@@ -196,6 +189,10 @@ class TestContract(ProfileContract):
     @pytest.fixture
     def vanish(self, archive):
         return archive.files.clear
+
+    @pytest.fixture
+    def damage(self, archive, known_image):
+        return lambda: archive.files.update({known_image.name: b"no image any more"})
 
 
 def test_it_registers_its_type_and_options(example):

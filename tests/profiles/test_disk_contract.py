@@ -48,6 +48,10 @@ class TestDisk(ProfileContract):
     def vanish(self, root):
         return (root / NAME).unlink
 
+    @pytest.fixture
+    def damage(self, root):
+        return lambda: os.truncate(root / NAME, 100)
+
 
 class TestDiskWithJpegs(ProfileContract):
     """The directory that it has if none is named; a JPEG, whose tiles are lossless crops."""

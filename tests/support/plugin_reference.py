@@ -4,15 +4,18 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 
+from pydantic import BaseModel
+
 import iiif_server.api
 import iiif_server.testing
 import iiif_server.testing.plugin
 from iiif_server import hookspecs
+from iiif_server.api import IIIFServerError
 from iiif_server.testing.contract import PARTS, ProfileContract
 
 OBJECTS = {
+    "SOURCE_FORMATS": "Every `SourceFormat` that is read. A listing takes what has one of their `suffixes`.",
     "ByteSize": "The type of an option that is a number of bytes; people may write a unit: `512 MiB`.",
-    "SOURCE_FORMATS": "Every format that is read, each a `SourceFormat`, in the order of trying.",
     "hookimpl": "Marks a function or method as the implementation of a hook.",
 }
 """What is no class and so has no docstring of its own."""
@@ -98,31 +101,47 @@ def _entry(name: str, thing: object) -> Iterator[str]:
     if inspect.isfunction(thing):
         yield f"### `{_signature(name, thing)}`\n\n{_markdown(thing)}\n"
         return
-    yield f"### `{name}`\n\n{OBJECTS.get(name) or _markdown(thing)}\n"
+    yield f"### `{name}`\n"
+    if inspect.isclass(thing) and _is_made_by_call(thing):
+        yield f"`{_signature(name, thing)}`\n"
+    yield f"{OBJECTS.get(name) or _markdown(thing)}\n"
     if not inspect.isclass(thing) or thing is ProfileContract:
         return
+    if issubclass(thing, IIIFServerError):
+        yield f"Answered with {thing.status}.\n"
     members = {name: value for name, value in vars(thing).items() if _is_described(name, value)}
     if members:
         yield "*Members*\n"
     for member, value in members.items():
-        if isinstance(value, classmethod):
-            bound = getattr(thing, member)
-            yield f"- `{name}.{_signature(member, bound)}`\n\n{_indented(_markdown(bound))}\n"
-        elif isinstance(value, property):
+        if isinstance(value, property):
             yield f"- `{member}`\n\n{_indented(_markdown(value))}\n"
         else:
-            yield f"- `{_signature(member, value)}`\n\n{_indented(_markdown(value))}\n"
+            bound = getattr(thing, member) if isinstance(value, classmethod) else value
+            called = name.lower() if member == "__call__" else member
+            called = f"{name}.{member}" if isinstance(value, classmethod) else called
+            yield f"- `{_signature(called, bound)}`\n\n{_indented(_markdown(value))}\n"
+
+
+def _is_made_by_call(thing: type) -> bool:
+    """Whether people may make one: not of a protocol, nor of options or tests, which others make."""
+    return not issubclass(thing, BaseModel | ProfileContract) and not getattr(thing, "_is_protocol", False)
 
 
 def _is_described(name: str, value: object) -> bool:
-    return not name.startswith("_") and (
-        inspect.isfunction(value) or isinstance(value, property | classmethod)
-    )
+    public = not name.startswith("_") or (name == "__call__" and inspect.getdoc(value) is not None)
+    return public and (inspect.isfunction(value) or isinstance(value, property | classmethod))
 
 
 def _signature(name: str, function: Callable[..., object]) -> str:
     text = f"{name}{inspect.signature(function)}".replace("(self, ", "(").replace("(self)", "()")
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations come as texts
+    text = re.sub(r"ForwardRef\(('[^']*')\)", r"\1", text)
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations come as texts
+    text = text.replace("<factory>", "{}").replace("<built-in function time>", "time.time")
+    if inspect.isclass(function):
+        return text.removesuffix(" -> None")
+    if inspect.isasyncgenfunction(inspect.unwrap(function)) and not inspect.isasyncgenfunction(function):
+        return text.replace("-> AsyncIterator[", "-> AbstractAsyncContextManager[")  # as decorated
+    return f"async {text}" if inspect.iscoroutinefunction(function) else text
 
 
 def _markdown(thing: object) -> str:

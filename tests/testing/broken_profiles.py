@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from pydantic import Field
 
-from iiif_server.api import ImageNotFound, Profile, ProfileOptions, ProfileType, ServerBusy
+from iiif_server.api import ImageNotFound, Profile, ProfileOptions, ProfileType, ServerBusy, UnreadableSource
 from iiif_server.testing import ProfileContract, draw_image
 from tests.testing.peeking import PeekingProfile
 from tests.testing.sound import SoundOptions, SoundProfile
@@ -64,6 +64,10 @@ class Contract(ProfileContract):
     @pytest.fixture
     def vanish(self, folder):
         return (folder / NAME).unlink
+
+    @pytest.fixture
+    def damage(self, folder):
+        return lambda: (folder / NAME).write_bytes(b"damaged")
 
 
 class TestSound(Contract):
@@ -205,6 +209,22 @@ class ForgetfulProfile(SoundProfile):
 class ConstantProfile(SoundProfile):
     async def version(self, path):
         return "1"
+
+
+@breaks(test_a_damaged_image_is_refused="get_info() of a damaged image: KeyError(b'da')")
+class BrittleProfile(SoundProfile):
+    async def version(self, path):
+        start = (await asyncio.to_thread(path.read_bytes))[:2]
+        return {b"II": "little", b"MM": "big"}[start] + await super().version(path)
+
+
+@breaks(test_a_damaged_image_is_refused="the public text of get_info()")
+class QuotingProfile(SoundProfile):
+    async def get_info(self, name):
+        try:
+            return await super().get_info(name)
+        except UnreadableSource as error:
+            raise UnreadableSource(f"{self.options.folder}: {error}") from None
 
 
 @breaks(test_a_vanished_image_is_not_found="get_info() of an image that has vanished")

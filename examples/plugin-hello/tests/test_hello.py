@@ -33,3 +33,7 @@ class TestHello(ProfileContract):
     @pytest.fixture
     def vanish(self, tmp_path: Path) -> Callable[[], None]:
         return (tmp_path / "known.tif").unlink
+
+    @pytest.fixture
+    def damage(self, tmp_path: Path) -> Callable[[], object]:
+        return lambda: (tmp_path / "known.tif").write_bytes(b"no image any more")

@@ -104,7 +104,7 @@ class ProfileContext:
 
     Attributes:
         name: the profile's name in the configuration.
-        source_path: a directory for this profile's sources; it need not exist.
+        source_path: a directory for this profile's sources, where its options name none; it need not exist.
         cache_path: a directory for whatever this profile keeps; it need not exist.
         probe: looks at a local file's header in a worker: ``await probe(path, version)``.
         logger: logs at the profile's configured ``log_level``.
@@ -124,7 +124,7 @@ class Profile(ABC, Generic[OptionsT]):
 
     All methods run on the server's event loop and must not block it.
 
-    Args:
+    Attributes:
         context: what the server provides.
         options: the profile's validated section of the configuration.
     """
@@ -139,6 +139,7 @@ class Profile(ABC, Generic[OptionsT]):
 
         Raises:
             ImageNotFound: there is no such image, or it may not be shown.
+            IIIFServerError: it can't be served, for the reason that the error stands for.
         """
 
     @abstractmethod
@@ -150,6 +151,7 @@ class Profile(ABC, Generic[OptionsT]):
         The path is absolute, leads to a regular file without a link at its end, and stays valid while the
         context is open. ``size_hint`` is set when the whole image is wanted at
         this size: a profile that has smaller copies may lend one that is at least as large.
+        If the image has changed since ``info`` was told, lend what is there now.
 
         Raises:
             ImageNotFound: it has vanished meanwhile.

@@ -63,6 +63,10 @@ class ProfileContract(  # pytest runs the last one's tests first
     - ``vanish``: a function, sync or async, that takes the known image out of the store.
     - ``modify``: a function, sync or async, that puts another image in the known one's place, under its name,
       and returns it as a :class:`KnownImage`.
+    - ``damage``: a function, sync or async, that makes the known image unreadable where it is kept.
+
+    They belong into the class: those of a module are not seen past the contract's own. A store that keeps
+    images in several ways gets a class for each: inherit the first one, and change what differs.
 
     What a profile does not offer is skipped, with the reason: ``pytest -rs`` shows them.
     """

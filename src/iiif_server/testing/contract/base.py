@@ -55,6 +55,11 @@ class ContractBase:
         return pytest.skip("the fixture `modify` is not defined, which would change the known image")
 
     @pytest.fixture
+    def damage(self) -> Change:
+        """What makes the known image unreadable where it is kept."""
+        return pytest.skip("the fixture `damage` is not defined, which would damage the known image")
+
+    @pytest.fixture
     def bait(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """An image that is a file of this machine, and in no store."""
         path = tmp_path_factory.mktemp("outside") / "bait.tif"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from iiif_server.api import ImageInfo, ImageNotFound
+from iiif_server.api import IIIFServerError, ImageInfo, ImageNotFound
 from iiif_server.testing.contract.base import (
     Change,
     ContractBase,
@@ -14,6 +14,7 @@ from iiif_server.testing.contract.base import (
     changed,
     look_ups,
     outcome,
+    secrets,
 )
 from iiif_server.testing.images import KnownImage
 from iiif_server.testing.profiles import ProfileSetup
@@ -71,6 +72,22 @@ class InfosContract(ContractBase):
             result = await outcome(call)
 
             assert isinstance(result, ImageNotFound), f"{method}() of an image that has vanished"
+
+    async def test_a_damaged_image_is_refused(
+        self, profile: ProfileSetup, live: LiveProfile, known_image: KnownImage, damage: Change
+    ) -> None:
+        """When an image is damaged, `get_info` raises an `IIIFServerError`, and no method another error."""
+        info = await live.get_info(known_image.name)
+        hidden = await asyncio.to_thread(secrets, profile)
+        await changed(damage)
+        for method, call in look_ups(live, known_image.name, info).items():
+            result = await outcome(call)
+            refused = isinstance(result, IIIFServerError)
+            handed_out = method != "get_info" and not isinstance(result, Exception)
+
+            assert refused or handed_out, f"{method}() of a damaged image: {result!r}"
+            public = result.public if isinstance(result, IIIFServerError) else ""
+            assert [secret for secret in hidden if secret in public] == [], f"the public text of {method}()"
 
     async def test_a_hundred_may_ask_at_once(self, live: LiveProfile, known_image: KnownImage) -> None:
         """A hundred concurrent calls of `get_info` give a hundred equal answers."""
