@@ -14,8 +14,8 @@ from iiif_server.api import IIIFServerError
 from iiif_server.testing.contract import PARTS, ProfileContract
 
 OBJECTS = {
-    "SOURCE_FORMATS": "Every `SourceFormat` that is read. A listing takes what has one of their `suffixes`.",
     "ByteSize": "The type of an option that is a number of bytes; people may write a unit: `512 MiB`.",
+    "SOURCE_FORMATS": "Every format that is read, each a `SourceFormat`, in the order of trying.",
     "hookimpl": "Marks a function or method as the implementation of a hook.",
 }
 """What is no class and so has no docstring of its own."""

@@ -1,7 +1,11 @@
 """The start page: what it lists, what it links to, and that it repeats nothing unescaped."""
 
 import gzip
+import os
 import re
+
+from tests.support.pictures import drawn_picture
+from tests.web.conftest import Client
 
 
 def test_the_gallery_lists_images_only(client):
@@ -51,6 +55,16 @@ def test_pages_go_on_where_the_last_one_ended(client):
 
     assert names
     assert all(name > "photo.jpg" for name in names)
+
+
+def test_a_name_without_an_address_is_left_out(server, tmp_path):
+    """A file name in Latin-1, as old file systems hold them, can't be part of a URL."""
+    drawn_picture(70, 50).save(tmp_path / "good.png")
+    os.link(tmp_path / "good.png", os.fsencode(tmp_path) + b"/caf\xe9.png")
+    answer = Client(server.directory(tmp_path)).get("/")
+
+    assert answer.status == 200
+    assert re.findall(r"<span>(.*?)</span>", answer.text) == ["good.png"]
 
 
 def test_the_page_is_compressed_for_those_who_ask(client):

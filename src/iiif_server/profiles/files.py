@@ -56,7 +56,7 @@ class FileProfile(Profile[OptionsT]):
 
     async def get_info(self, name: str) -> ImageInfo:
         """See :meth:`Profile.get_info`."""
-        found = await _find(self, name)
+        found = await _locate(self, name)
         seen = await self.context.probe(found.path, found.version)
         return ImageInfo.of(name, found.version, seen, modified=found.status.st_mtime)
 
@@ -64,33 +64,33 @@ class FileProfile(Profile[OptionsT]):
     async def use_source(self, info: ImageInfo, size_hint: Dimensions | None = None) -> AsyncIterator[Path]:
         """See :meth:`Profile.use_source`; there is one file per image, whatever the hint."""
         del size_hint
-        yield (await _find(self, info.name)).path
+        yield (await _locate(self, info.name)).path
 
     @asynccontextmanager
     async def use_original(self, name: str) -> AsyncIterator[Path]:
         """See :class:`LendsOriginals`."""
-        yield (await _find(self, name)).path
+        yield (await _locate(self, name)).path
 
     async def resolve_filename(self, name: str) -> str:
         """See :meth:`Profile.resolve_filename`."""
-        return (await _find(self, name)).named.name
+        return (await _locate(self, name)).named.name
 
     async def resolve_original_size(self, name: str) -> int:
         """See :meth:`Profile.resolve_original_size`."""
-        return (await _find(self, name)).status.st_size
+        return (await _locate(self, name)).status.st_size
 
     async def stream_original(self, name: str, chunk_size: int) -> AsyncGenerator[bytes]:
         """See :meth:`Profile.stream_original`."""
-        path = (await _find(self, name)).path
+        path = (await _locate(self, name)).path
         async with aiofiles.open(path, "rb") as file:
             while chunk := await file.read(chunk_size):
                 yield chunk
 
 
-# Functions, not methods: a subclass may then have attributes of any name.
+# Not methods: what authors call theirs must not be in the way of these.
 
 
-async def _find(profile: FileProfile[Any], name: str) -> _Found:
+async def _locate(profile: FileProfile[Any], name: str) -> _Found:
     return await asyncio.to_thread(_look_up, profile, name)
 
 

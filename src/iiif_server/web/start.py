@@ -101,12 +101,22 @@ async def _thumbnails(profile: Profile[object], after: str | None) -> str:  # ty
     names = await profile.list_names(after, _PAGE_LENGTH + 1)
     if not names:
         return "<p>There are no images here.</p>"
-    cards = "".join(_card(Identifier(profile.context.name, name)) for name in names[:_PAGE_LENGTH])
+    page = [name for name in names[:_PAGE_LENGTH] if _has_an_address(name)]
+    cards = "".join(_card(Identifier(profile.context.name, name)) for name in page)
     more = ""
-    if len(names) > _PAGE_LENGTH:
-        query = urlencode({"profile": profile.context.name, "after": names[_PAGE_LENGTH - 1]})
+    if page and len(names) > _PAGE_LENGTH:
+        query = urlencode({"profile": profile.context.name, "after": page[-1]})
         more = f'<p class="more"><a href="?{escape(query)}" rel="next">More</a></p>'
     return f'<main class="gallery">{cards}</main>{more}'
+
+
+def _has_an_address(name: str) -> bool:
+    """Not so what a file system of another time may hold: a file name that is no UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _card(identifier: Identifier) -> str:
