@@ -19,7 +19,7 @@ def record(message="hello", *args, error=None, fields=None, name="iiif_server.we
     if error is not None:
         try:
             raise error
-        except Exception:
+        except type(error):
             info = sys.exc_info()
     made = logging.LogRecord(name, logging.INFO, "a.py", 7, message, args, info)
     made.created = 1_795_000_000.123456

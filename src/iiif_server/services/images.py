@@ -171,7 +171,7 @@ class ImageService:
         """
         for _ in range(_CHANGING_RETRIES):
             # Another flight may have landed between this request's look-up and its own take-off.
-            if (found := self._cache.get_fast(prepared.key)) is not None and isinstance(found.body, bytes):
+            if (found := self._cache.peek(prepared.key)) is not None and isinstance(found.body, bytes):
                 return _Made(prepared, found.body, Tier.MEMORY, {})
             outcome, failure = None, None
             try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -32,8 +31,7 @@ _WORK_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(NamedTuple):
     """By what requests are told apart; every value is one of a few.
 
     Attributes:
@@ -41,12 +39,17 @@ class RequestKey:
         profile: a configured one, or empty.
         method: of HTTP; ``other`` for uncommon ones.
         status: of the answer; 499 if the client left before there was one.
+        tier: where the image came from; empty if it is none.
     """
 
     kind: str
     profile: str
     method: str
     status: int
+    tier: str
+
+
+_OfRequest = tuple[Counter, Histogram, Counter, Counter | None]
 
 
 class Metrics:
@@ -109,7 +112,7 @@ class Metrics:
         self.build.labels(__version__).set(1)
         self.sampled = {metric.name: metric.declare(registry) for metric in SAMPLED}
         # labels() costs more than counting: what was looked up once is kept. Keys are few by their nature.
-        self._of_request = functools.cache(self._look_up)
+        self._of_request: dict[RequestKey, _OfRequest] = {}
 
     def request_done(self, key: RequestKey, seconds: float, sent: int) -> None:
         """Count a request.
@@ -119,11 +122,16 @@ class Metrics:
             seconds: until the end of its answer.
             sent: bytes of the body.
         """
-        requests, durations, bodies = self._of_request(key)
+        counters = self._of_request.get(key)
+        if counters is None:
+            counters = self._of_request[key] = self._look_up(key)
+        requests, durations, bodies, images = counters
         requests.inc()
         durations.observe(seconds)
         if sent:
             bodies.inc(sent)
+        if images is not None:
+            images.inc()
 
     def work_done(self, waited: float, steps: Mapping[str, float]) -> None:
         """Count a piece of image work.
@@ -136,11 +144,12 @@ class Metrics:
         for step, seconds in steps.items():
             self.render_seconds.labels(step).observe(seconds)
 
-    def _look_up(self, key: RequestKey) -> tuple[Counter, Histogram, Counter]:
+    def _look_up(self, key: RequestKey) -> _OfRequest:
         return (
             self.requests.labels(key.kind, key.profile, key.method, key.status),
             self.request_seconds.labels(key.kind),
             self.response_bytes.labels(key.kind, key.profile),
+            self.images.labels(key.tier) if key.tier else None,
         )
 
 

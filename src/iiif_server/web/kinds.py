@@ -35,10 +35,9 @@ KINDS: Final = tuple(sorted({*_PLAIN.values(), *_OF_AN_IMAGE.values(), "plugin",
 """All there are."""
 
 
-def kind_of(request: web.BaseRequest) -> str:
+def kind_of(request: web.Request) -> str:
     """The kind of a request; of an address that a plugin answers, ``plugin``."""
-    match = request.match_info if isinstance(request, web.Request) else None
-    resource = None if match is None or match.route is None else match.route.resource
+    resource = request.match_info.route.resource
     return OTHER if resource is None else _kind(resource.canonical)
 
 

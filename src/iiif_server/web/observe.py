@@ -11,7 +11,6 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from iiif_server.iiif.uri import split_identifier
 from iiif_server.telemetry.lines import FIELDS, printable, shortened
 from iiif_server.telemetry.logs import ACCESS_LOGGER
 from iiif_server.telemetry.metrics import Metrics, RequestKey
@@ -109,20 +108,15 @@ class Observer:
         complete = _was_completed(task)
         sent = _bytes_sent(request, trace.response, complete=complete)
         status = _CLIENT_LEFT if trace.response is None else trace.response.status
-        key = RequestKey(
-            kind=kind_of(request),
-            profile=self._profile(request),
-            method=request.method if request.method in _METHODS else "other",
-            status=status,
-        )
+        kind, method = kind_of(request), request.method
+        if method not in _METHODS:
+            method = "other"
+        key = RequestKey(kind, self._profile(request), method, status, _tier(kind, status, trace))
         self._metrics.request_done(key, seconds, sent)
         if not complete:
-            self._metrics.aborted.labels(key.kind).inc()
-        tier = _tier(key, trace)
-        if tier:
-            self._metrics.images.labels(tier).inc()
+            self._metrics.aborted.labels(kind).inc()
         if self._access_log:
-            self._log(request, key, {"bytes": sent, "duration_ms": round(seconds * 1000, 2), "tier": tier})
+            self._log(request, key, {"bytes": sent, "duration_ms": round(seconds * 1000, 2)})
 
     def _log(self, request: web.Request, key: RequestKey, measured: Mapping[str, object]) -> None:
         client, target = self._urls.client(request), shown_target(request)
@@ -134,12 +128,13 @@ class Observer:
             "client": client,
             "kind": key.kind,
             "profile": key.profile,
+            "tier": key.tier,
             **measured,
         }
         access_logger.info(
             '%s "%s %s" %d %d B %.2f ms %s',
             *(client or "-", method, target, key.status),
-            *(measured["bytes"], measured["duration_ms"], measured["tier"] or "-"),
+            *(measured["bytes"], measured["duration_ms"], key.tier or "-"),
             extra={FIELDS: fields},
         )
 
@@ -148,7 +143,9 @@ class Observer:
         identifier = request.match_info.get("identifier")
         if identifier is None:
             return ""
-        profile = split_identifier(identifier, self._default).profile
+        profile, colon, _ = identifier.partition(":")
+        if not colon:
+            profile = self._default or ""
         return profile if profile in self._profiles else ""
 
     def _request_id(self, request: web.Request) -> str:
@@ -176,8 +173,8 @@ def _bytes_sent(request: web.Request, response: web.StreamResponse | None, *, co
     return request.writer.output_size
 
 
-def _tier(key: RequestKey, trace: Trace) -> str:
+def _tier(kind: str, status: int, trace: Trace) -> str:
     """Where an image came from; empty for whatever is none, and for answers without a body."""
-    if key.status == 304 and key.kind in _IMAGES:
+    if status == 304 and kind in _IMAGES:
         return "not_modified"
-    return "" if trace.tier is None else str(trace.tier)
+    return trace.tier or ""
