@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,7 +77,8 @@ def _add(source: Path, target: Path) -> None:
     """Add every value of one file to that of the same name in another."""
     total = MmapedDict(os.fspath(target))  # type: ignore[no-untyped-call]
     try:
-        with suppress(RuntimeError):  # the process was ended amid growing its file: what can be read, counts
+        # The process may have been ended amid growing its file: what can be read, counts.
+        with suppress(RuntimeError, ValueError, struct.error):
             for key, value, _, _ in MmapedDict.read_all_values_from_file(os.fspath(source)):  # type: ignore[no-untyped-call]
                 so_far, _ = total.read_value(key)  # type: ignore[no-untyped-call]
                 total.write_value(key, so_far + value, 0.0)  # type: ignore[no-untyped-call]
