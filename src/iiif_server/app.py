@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -34,9 +34,16 @@ from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
+from iiif_server.services.metrics import MetricsService, count_outcome
+from iiif_server.services.monitor import Monitor
+from iiif_server.services.status import StatusService
+from iiif_server.telemetry.logs import LOGGER, LogOutput, log_accesses, log_output, use_log_format
+from iiif_server.telemetry.metrics import Metrics, create_metrics
 from iiif_server.web.assets import ASSETS, load_assets
+from iiif_server.web.http_log import http_logger
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
+from iiif_server.web.observe import Observer
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
@@ -62,9 +69,12 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
             raise ConfigurationError(
                 [f"Set the environment variable {CONFIG_VARIABLE} to the configuration file."]
             )
-        return build_app(read_config(Path(path), plugins), plugins)
+        config = read_config(Path(path), plugins)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
+    app = build_app(config, plugins)
+    app.cleanup_ctx.insert(0, functools.partial(_log_beside_others, config=config))
+    return app
 
 
 def read_config(path: Path, plugins: Plugins) -> Config:
@@ -87,19 +97,53 @@ def directory_app(directory: Path, plugins: Plugins) -> web.Application:
 
 def build_app(config: Config, plugins: Plugins) -> web.Application:
     """Wire one application. Nothing runs before the application starts up."""
-    logging.getLogger("iiif_server").setLevel(config.log_level)
-    app = web.Application(middlewares=[answer_options, answer_errors])
-    app.on_response_prepare.append(add_common_headers)
-    app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
+    logging.getLogger(LOGGER).setLevel(config.log_level)
+    log_accesses(config.access_log)
+    use_log_format(config.log_format)
+    metrics = create_metrics()
+    observer = _observer(config, metrics)
+    app = web.Application(
+        middlewares=[observer.observe, answer_options, answer_errors], handler_args={"logger": http_logger}
+    )
+    app.on_response_prepare.extend((add_common_headers, observer.tell))
+    app.cleanup_ctx.append(
+        functools.partial(_run_site, config=config, plugins=plugins, metrics=metrics, observer=observer)
+    )
+    app.on_shutdown.append(_stop_taking_requests)
     add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
     return app
 
 
-async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -> AsyncIterator[None]:
+async def _log_beside_others(_app: web.Application, *, config: Config) -> AsyncIterator[None]:
+    """Write our log lines ourselves in another's process, unless its owner has given our logger handlers.
+
+    Begun here and not earlier, because a thread does not survive the fork that some process managers make.
+    """
+    if logging.getLogger(LOGGER).handlers:
+        yield
+        return
+    with log_output(LOGGER, config.log_format):
+        yield
+
+
+def _observer(config: Config, metrics: Metrics) -> Observer:
+    return Observer(
+        metrics,
+        PublicUrls(config.base_url, config.trusted_proxies),
+        frozenset(config.profiles),
+        config.default_profile,
+        access_log=config.access_log,
+        server_timing=config.server_timing,
+    )
+
+
+async def _run_site(
+    app: web.Application, *, config: Config, plugins: Plugins, metrics: Metrics, observer: Observer
+) -> AsyncIterator[None]:
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
-        pool = WorkerPool(_pool_settings(config))
+        pool = WorkerPool(_pool_settings(config), functools.partial(count_outcome, metrics))
         stack.push_async_callback(pool.close)
         await pool.start()
         cache = await _start_derivative_cache(config)
@@ -108,12 +152,21 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
+        monitor = Monitor(_statistics(pool, observer), cache.statistics)
+        types = {name: configured.type for name, configured in config.profiles.items()}
+        status = StatusService(profiles, types, infos, monitor)
+        stack.push_async_callback(status.close)
+        counted = MetricsService(metrics, monitor)
+        await stack.enter_async_context(counted.running())
         app[SITE] = Site(
             images=ImageService(infos, pool, cache, rules),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
             gallery=config.gallery,
+            status=status,
+            monitor=monitor,
+            metrics=counted,
         )
         yield
 
@@ -132,6 +185,18 @@ def _pool_settings(config: Config) -> PoolSettings:
         timeout=config.image_timeout,
         max_memory=config.image_worker_max_memory,
     )
+
+
+def _statistics(pool: WorkerPool, observer: Observer) -> dict[str, Callable[[], Mapping[str, float]]]:
+    return {
+        "pool": pool.statistics,
+        "requests": observer.statistics,
+        "log": lambda: {"dropped": LogOutput.dropped()},
+    }
+
+
+async def _stop_taking_requests(app: web.Application) -> None:
+    app[SITE].monitor.stop()
 
 
 async def _start_derivative_cache(config: Config) -> DerivativeCache:

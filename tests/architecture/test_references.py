@@ -32,7 +32,9 @@ def names_of_tests() -> Iterator[str]:
                     yield node.name
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "commands.md", "formats.md", "plugins.md"])
+@pytest.mark.parametrize(
+    "name", ["configuration.md", "commands.md", "formats.md", "metrics.md", "plugins.md"]
+)
 def test_a_reference_page_is_fresh(name):
     assert (REFERENCE / name).read_text() == pages()[name].rstrip("\n") + "\n", (
         "run: python -m tests.support.references"

@@ -11,6 +11,7 @@ from PIL import Image
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
+from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, SourceProperties
 from iiif_server.imaging.workbench import Workbench
 
@@ -102,6 +103,14 @@ class Bench:
         )
         how, data = self.workbench.render(task)
         return how["lane"], data
+
+    def steps(self, path: Path, request: str, settings: RenderSettings | None = None) -> dict[str, float]:
+        """The seconds that each step took, as the server reads them."""
+        operation = self.operation(path, request)
+        how, _ = self.workbench.render(
+            RenderTask(SourceFile(str(path), "1"), operation, settings or RenderSettings())
+        )
+        return read_steps(how)
 
     def pixels(
         self, path: Path, request: str = "full/max/0/default.png", settings: RenderSettings | None = None

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from itertools import product
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from iiif_server.errors import SourceChanging
-from iiif_server.iiif.geometry import Dimensions, Rectangle
+from iiif_server.iiif.geometry import Dimensions
 from iiif_server.imaging.decode import decode_level
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.steps import scaled
@@ -271,10 +272,10 @@ def test_neighbours_do_not_decode_again(sources: Path, bench: Bench, monkeypatch
     assert decoded == [2, 1, 1]
 
 
-def counting(decoded: list[int]) -> Callable[[Source, int, Rectangle | None, int], Image.Image]:
-    def decode(source: Source, reduction: int, part: Rectangle | None, max_pixels: int) -> Image.Image:
+def counting(decoded: list[int]) -> Callable[..., Image.Image]:
+    def decode(source: Source, reduction: int, *others: Any) -> Image.Image:
         decoded.append(reduction)
-        return decode_level(source, reduction, part, max_pixels)
+        return decode_level(source, reduction, *others)
 
     return decode
 

@@ -7,6 +7,7 @@ from iiif_server.cli.main import build_parser
 from iiif_server.config.describe import refreshed
 from iiif_server.profiles.disk import DiskOptions
 from tests.support import formats
+from tests.support.metrics_reference import metrics_reference
 from tests.support.paths import REPOSITORY
 from tests.support.plugin_reference import plugin_reference
 
@@ -23,6 +24,7 @@ def pages() -> dict[str, str]:
         ),
         "commands.md": _commands(),
         "formats.md": formats.refreshed((REFERENCE / "formats.md").read_text()),
+        "metrics.md": metrics_reference(),
         "plugins.md": plugin_reference(),
     }
 

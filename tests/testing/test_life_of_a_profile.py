@@ -40,6 +40,11 @@ async def head(app, path):
         assert answer.status == 200
 
 
+async def health_and_metrics(app, path):
+    for address in (path, "/metrics"):
+        await first(app, address)
+
+
 REQUESTS = {
     "`info.json`": (first, "/broken:a.tif/info.json", 0),
     "the same within `source_check_interval`": (again, "/broken:a.tif/info.json", 10),
@@ -53,6 +58,8 @@ REQUESTS = {
     "an image that there is not": (first, "/broken:b.tif/full/max/0/default.jpg", 0),
     "`/{identifier}`": (first, "/broken:a.tif", 0),
     "the start page with `gallery: true`": (first, "/", 0),
+    "`/status`": (first, "/status", 0),
+    "`/health`, `/metrics`": (health_and_metrics, "/health", 0),
 }
 
 

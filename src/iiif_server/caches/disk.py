@@ -57,6 +57,7 @@ class DiskCache:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="cache-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="cache-write")
         self._closed = False
+        self._failing = False
         self._complaints = ThrottledLog(logger)
         self._counters = dict.fromkeys(("hits", "misses", "writes", "too_large", "damaged", "failures"), 0)
 
@@ -69,6 +70,7 @@ class DiskCache:
             await asyncio.wrap_future(self._writer.submit(self._directory.claim))
         except (OSError, ForeignDirectory) as error:
             self._complain(error, "is out of use")
+            self._failing = True
             return False
         return True
 
@@ -98,7 +100,9 @@ class DiskCache:
             written = await asyncio.wrap_future(self._writer.submit(self._write, key, body))
         except (OSError, ForeignDirectory) as error:
             self._complain(error, "could not be written")
+            self._failing = True
         else:
+            self._failing = False
             self._counters["writes" if written else "too_large"] += 1
 
     async def close(self) -> None:
@@ -108,9 +112,14 @@ class DiskCache:
             await asyncio.to_thread(executor.shutdown)
 
     def statistics(self) -> dict[str, int]:
-        """Counters and gauges by name; ``known_bytes`` covers the groups written to since the start."""
+        """Counters and gauges by name.
+
+        ``known_bytes`` covers the groups written to since the start; ``failing`` is 1 if the last attempt to
+        write failed.
+        """
         return {
             **self._counters,
+            "failing": int(self._failing),
             "evicted": self._budget.evicted,
             "known_bytes": self._budget.known_bytes,
             "max_bytes": self.max_bytes,

@@ -52,13 +52,17 @@ class DerivativeCache:
             body = self._pending.get(key)
         return None if body is None else Derivative.of(body)
 
-    async def get(self, key: str) -> Derivative | None:
-        """A derivative from any tier, which the caller closes; or ``None``. Follows a :meth:`get_fast`."""
-        body = self._memory.peek(key)  # it may have come since, and the miss is counted already
+    def peek(self, key: str) -> Derivative | None:
+        """The same for a second look, whose first one was counted already."""
+        body = self._memory.peek(key)
         if body is None:
             body = self._pending.get(key)
-        if body is not None:
-            return Derivative.of(body)
+        return None if body is None else Derivative.of(body)
+
+    async def get(self, key: str) -> Derivative | None:
+        """A derivative from any tier, which the caller closes; or ``None``. Follows a :meth:`get_fast`."""
+        if (found := self.peek(key)) is not None:  # it may have come since
+            return found
         if self._store is None:
             return None
         derivative = await self._store.get(key)

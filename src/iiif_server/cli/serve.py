@@ -43,12 +43,19 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal ends it."""
     # Imported here so that the other commands start without a web framework.
-    from iiif_server.app import build_app, directory_app, read_config
-    from iiif_server.plugins import load_plugins
+    from iiif_server.telemetry.logs import log_output
 
     if (arguments.directory is None) == (arguments.config is None):
         raise ConfigurationError(["iiif-server serve: give a directory or --config FILE, one of the two."])
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger().setLevel(logging.INFO)
+    with log_output():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from iiif_server.app import build_app, directory_app, read_config
+    from iiif_server.plugins import load_plugins
+
     plugins = load_plugins()
     if arguments.config is not None:
         app = build_app(read_config(arguments.config, plugins), plugins)

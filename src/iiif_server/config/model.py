@@ -78,6 +78,16 @@ class ServerSettings(BaseModel):
     log_level: LogLevel = Field(
         default="INFO", description="From which level on the server's messages are logged."
     )
+    log_format: Literal["human", "json"] = Field(
+        default="human", description="How log lines are written: for people, or as one JSON object each."
+    )
+    access_log: bool = Field(
+        default=False, description="Log every request with its answer, whatever `log_level` says."
+    )
+    server_timing: bool = Field(
+        default=True,
+        description="Tell clients that ask by `?timing` how long each step took (`Server-Timing`).",
+    )
 
     min_sizes_size: Positive = Field(
         default=200, description="The shortest side, in pixels, of the `sizes` that info.json lists."

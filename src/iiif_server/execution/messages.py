@@ -36,10 +36,12 @@ class Outcome:
     Attributes:
         meta: a JSON object.
         body: image bytes, or nothing.
+        waited: seconds from its admission until a worker had it.
     """
 
     meta: dict[str, Any]
     body: bytes
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,15 @@ class WorkerPool:
     touches no other task.
 
     All methods belong to the event loop that :meth:`start` ran on.
+
+    Args:
+        settings: how many workers, doing what, within which limits.
+        on_outcome: told of every task that a worker has done, also if nobody waits for it any more.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, on_outcome: Callable[[Outcome], None] | None = None) -> None:
         self._settings = settings
+        self._on_outcome = on_outcome
         self._line = WaitingLine(settings.capacity)
         self._quarantine = Quarantine(settings.strikes, settings.quarantine)
         self._slots: list[Slot] = []
@@ -114,6 +119,10 @@ class WorkerPool:
 
     def status(self) -> dict[str, object]:
         """The pool at this moment, as a JSON object."""
+        return {**self.statistics(), "pids": [slot.pid for slot in self._slots if slot.ready]}
+
+    def statistics(self) -> dict[str, int]:
+        """Gauges of this moment and counters since the start, by name."""
         busy = [slot for slot in self._slots if slot.job]
         return {
             "workers": self._settings.workers,
@@ -123,7 +132,6 @@ class WorkerPool:
             "waiting": len(self._line),
             "capacity": self._settings.capacity,
             "restarts": sum(max(0, slot.starts - 1) for slot in self._slots),
-            "pids": [slot.pid for slot in self._slots if slot.ready],
             "quarantined": self._quarantine.count(),
             **self._counts,
         }
@@ -135,6 +143,7 @@ class WorkerPool:
             ranking=rank_slots(task.affinity, len(self._slots)),
             future=asyncio.get_running_loop().create_future(),
             timeout=self._settings.timeout if task.timeout is None else task.timeout,
+            admitted=asyncio.get_running_loop().time(),
         )
         idle = next((self._slots[i] for i in job.ranking if self._slots[i].idle), None)
         if idle and (not task.heavy or self._heavy_allowed()):
@@ -175,20 +184,24 @@ class WorkerPool:
 
     def on_answer(self, slot: Slot, job: Job, answer: Answer, body: bytes) -> None:
         """A job is done."""
-        took = asyncio.get_running_loop().time() - self._handed_over.pop(job)
+        began = self._handed_over.pop(job)
+        took = asyncio.get_running_loop().time() - began
         self._seconds_per_task += 0.1 * (took - self._seconds_per_task)
         self._counts["tasks"] += 1
+        outcome = Outcome(answer.meta, body, began - job.admitted)
         if not job.future.done():
             if answer.error:
                 job.future.set_exception(answer.error)
             else:
-                job.future.set_result(Outcome(answer.meta, body))
+                job.future.set_result(outcome)
         if self._worn_out(slot, answer):
             self._counts["recycled"] += 1
             logger.info("worker %s is replaced after %d tasks at %d bytes", slot.pid, slot.tasks, answer.rss)
             slot.recycle()
         # Not only this slot: the end of a heavy job may let another slot take the next heavy one.
         self._feed_all()
+        if answer.error is None and self._on_outcome is not None:
+            self._on_outcome(outcome)
 
     def _worn_out(self, slot: Slot, answer: Answer) -> bool:
         """Whether to replace a worker now: one at a time, so that the others can carry the load."""

@@ -24,6 +24,7 @@ class Job:
         ranking: slots in the order in which the task prefers them.
         future: what the caller waits for; done before the answer is there if the caller has gone.
         timeout: seconds from hand-over to the answer.
+        admitted: when it came in, by the event loop's clock.
         deaths: workers that died over it.
         overtaken: how often a later task went first.
     """
@@ -33,6 +34,7 @@ class Job:
     ranking: tuple[int, ...]
     future: Future[Outcome]
     timeout: float
+    admitted: float = 0.0
     deaths: int = 0
     overtaken: int = 0
 

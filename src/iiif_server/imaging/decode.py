@@ -13,9 +13,16 @@ from iiif_server.imaging.limits import guarded_decoding
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.steps import turned
+from iiif_server.imaging.stopwatch import Stopwatch
 
 
-def decode_level(source: Source, reduction: int, part: Rectangle | None, max_pixels: int) -> Image.Image:
+def decode_level(
+    source: Source,
+    reduction: int,
+    part: Rectangle | None,
+    max_pixels: int,
+    watch: Stopwatch | None = None,
+) -> Image.Image:
     """Decode a level of a source, or a part of it; metadata has been applied and is gone.
 
     Args:
@@ -23,6 +30,7 @@ def decode_level(source: Source, reduction: int, part: Rectangle | None, max_pix
         reduction: one of the header's ``reductions``.
         part: of the upright level, in its pixels; ``None`` is all of it.
         max_pixels: the limit that the source was opened under.
+        watch: is told how long decoding and converting took.
 
     Raises:
         UnreadableSource: the decoder gave up, or decoded something else than its header said.
@@ -32,11 +40,14 @@ def decode_level(source: Source, reduction: int, part: Rectangle | None, max_pix
     level = level_size(header.stored, reduction)
     stored = None if part is None else header.turn.inverse().rectangle(part, header.turn.size(level))
     expected = level if stored is None else stored.size
+    watch = watch or Stopwatch()
     with guarded_decoding(max_pixels):
-        image, profile = source.decode(reduction, stored)
+        with watch.step("decode"):
+            image, profile = source.decode(reduction, stored)
         if image.size != expected:
             raise ValueError(f"decoded {image.size} where the header promises {expected}")
-        return turned(_detached(to_srgb(image, profile)), header.turn)
+        with watch.step("convert"):
+            return turned(_detached(to_srgb(image, profile)), header.turn)
 
 
 def checked_jpeg(source: JpegSource, max_pixels: int) -> bytes:

@@ -22,6 +22,7 @@ from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
 from iiif_server.imaging.steps import scaled, tilted, turned
+from iiif_server.imaging.stopwatch import Stopwatch
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, WorkbenchSettings
 
 
@@ -62,6 +63,7 @@ class Workbench:
         self._sources: Any = LRU(max(1, settings.open_sources), callback=_close)
         self._levels = LevelCache(settings.decoded_bytes)
         self._library = load_library()
+        self._watch = Stopwatch()
 
     def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
         """Tell what is installed here: lossless JPEG work, formats to write, and a fingerprint of the codecs.
@@ -78,21 +80,30 @@ class Workbench:
         return opened.source.header.properties(opened.reader.format.media_type).to_json(), b""
 
     def render(self, task: RenderTask) -> tuple[dict[str, Any], bytes]:
-        """Make a derivative; the first part of the answer says by which lane."""
-        opened = self._open(task.source)
+        """Make a derivative; the first part of the answer says by which lane, and how long each step took."""
+        self._watch = Stopwatch()
+        lane, data = self._derivative(task)
+        return {"lane": lane} | self._watch.to_meta(), data
+
+    def _derivative(self, task: RenderTask) -> tuple[str, bytes]:
+        with self._watch.step("open"):
+            opened = self._open(task.source)
         source, credit = opened.source, opened.credit(task.settings)
         task = replace(task, operation=on_copy(task.operation, source.header.size))
         chosen = plan(source.header, task.operation, task.settings)
         if isinstance(chosen, Copy):
             assert isinstance(source, JpegSource)
-            data = checked_jpeg(source, self._settings.limits.max_pixels)
-            return {"lane": "copy"}, with_credit_jpeg(data, credit)
+            with self._watch.step("copy"):
+                data = checked_jpeg(source, self._settings.limits.max_pixels)
+                return "copy", with_credit_jpeg(data, credit)
         if isinstance(chosen, Lossless):
             assert isinstance(source, JpegSource)
-            if (moved := self._transform(task.source, source, chosen)) is not None:
-                return {"lane": "lossless"}, with_credit_jpeg(moved, credit)
+            with self._watch.step("transform"):
+                moved = self._transform(task.source, source, chosen)
+            if moved is not None:
+                return "lossless", with_credit_jpeg(moved, credit)
             chosen = plan_render(source.header, task.operation)
-        return {"lane": "pixels"}, self._pixels(source, chosen, task, credit)
+        return "pixels", self._pixels(source, chosen, task, credit)
 
     def close(self) -> None:
         """Close the sources."""
@@ -117,8 +128,10 @@ class Workbench:
     def _pixels(self, source: Source, chosen: Render, task: RenderTask, credit: Credit) -> bytes:
         level = self._level(task.source, source, chosen)
         try:
-            image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
-            return encoded(image, task.operation.quality, task.operation.format, task.settings, credit)
+            with self._watch.step("scale"):
+                image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
+            with self._watch.step("encode"):
+                return encoded(image, task.operation.quality, task.operation.format, task.settings, credit)
         except (IIIFServerError, MemoryError):
             raise
         except Exception as error:
@@ -130,13 +143,17 @@ class Workbench:
         reduction, part, shrink = chosen.reduction, chosen.part, chosen.shrink
 
         def decode() -> Image.Image:
-            return decode_level(source, reduction, part, self._settings.limits.max_pixels)
+            return decode_level(source, reduction, part, self._settings.limits.max_pixels, self._watch)
+
+        def averaged(level: Image.Image) -> Image.Image:
+            with self._watch.step("scale"):
+                return level.reduce(shrink)
 
         if part is not None:  # cheap to decode, and of no use to the neighbours
-            return decode().reduce(shrink) if shrink > 1 else decode()
+            return averaged(decode()) if shrink > 1 else decode()
 
         def average() -> Image.Image:
-            return self._levels.get((file, reduction, 1), decode).reduce(shrink)
+            return averaged(self._levels.get((file, reduction, 1), decode))
 
         return self._levels.get((file, reduction, shrink), decode if shrink == 1 else average)
 

@@ -133,6 +133,11 @@ class Profile(ABC, Generic[OptionsT]):
         self.context = context
         self.options = options
 
+    @property
+    def source_directory(self) -> Path:
+        """Where this profile's sources are, for an operator who wants them counted; it need not exist."""
+        return self.context.source_path
+
     @abstractmethod
     async def get_info(self, name: str) -> ImageInfo:
         """Look an image up, afresh at each call.

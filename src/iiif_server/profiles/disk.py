@@ -51,6 +51,11 @@ class DiskProfile(FileProfile[DiskOptions]):
         super().__init__(context, options)
         self._directory = options.path or context.source_path
 
+    @property
+    def source_directory(self) -> Path:
+        """See :attr:`Profile.source_directory`."""
+        return self._directory
+
     def find(self, name: str) -> Path:
         """See :meth:`FileProfile.find`."""
         parts = name.split("/")

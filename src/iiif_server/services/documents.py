@@ -13,6 +13,7 @@ from iiif_server.iiif.version import ApiVersion, Description
 from iiif_server.profiles.base import ImageInfo
 from iiif_server.services.images import RenderRules
 from iiif_server.services.infos import InfoService
+from iiif_server.telemetry.timings import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class DocumentService:
         Raises:
             NotFound: there is no such profile or image.
         """
-        profile, info = await self.infos.get(identifier)
+        with Step("info"):
+            profile, info = await self.infos.get(identifier)
         options, rules = profile.options, self.rules[identifier.profile]
         description = Description(
             image_id=image_id,

@@ -11,15 +11,17 @@ from iiif_server.caches.keys import derivative_key
 from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.errors import InvalidRequest, SourceChanging, UnreadableSource
-from iiif_server.execution.messages import Task, TaskRunner
+from iiif_server.execution.messages import Outcome, Task, TaskRunner
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, ImageParameters
 from iiif_server.iiif.resolve import Operation, resolve
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion
+from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
 from iiif_server.services.infos import InfoService
+from iiif_server.telemetry.timings import Step, Tier, note_answer
 
 _HEAVY_PIXELS = 4_000_000
 """Results above this many pixels go to the lane that leaves a worker free for tiles."""
@@ -75,6 +77,16 @@ class RenderRules:
     preferred_formats: tuple[Format, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one flight brought for all who waited for it: of which request, from where, and in what time."""
+
+    prepared: PreparedImage
+    body: bytes
+    tier: Tier
+    steps: Mapping[str, float]
+
+
 class ImageService:
     """Makes derivatives, or finds them made.
 
@@ -96,7 +108,7 @@ class ImageService:
         self._pool = pool
         self._cache = cache
         self._rules = rules
-        self._flights: SingleFlight[tuple[PreparedImage, bytes]] = SingleFlight()
+        self._flights: SingleFlight[_Made] = SingleFlight()
 
     async def prepare(self, request: ImageRequest) -> PreparedImage:
         """Resolve a request: enough to answer a conditional or HEAD request, at no cost.
@@ -106,7 +118,8 @@ class ImageService:
             InvalidRequest: the parameters do not fit the image or the limits.
             UnsupportedFeature: upscaling is not offered.
         """
-        profile, info = await self._infos.get(request.identifier)
+        with Step("info"):
+            profile, info = await self._infos.get(request.identifier)
         return self._resolve(request, profile, info)
 
     async def derivative(self, prepared: PreparedImage) -> tuple[PreparedImage, Derivative]:
@@ -118,14 +131,18 @@ class ImageService:
         Raises:
             IIIFServerError: whatever keeps the image from being made.
         """
-        if (hit := self._cache.get_fast(prepared.key)) is not None:
+        with Step("cache"):
+            hit, tier = self._cache.get_fast(prepared.key), Tier.MEMORY
+            if hit is None:
+                hit, tier = await self._cache.get(prepared.key), Tier.DISK
+        if hit is not None:
+            note_answer(tier)
             return prepared, hit
-        if (hit := await self._cache.get(prepared.key)) is not None:
-            return prepared, hit
-        made, body = await self._flights.run(prepared.key, lambda: self._make(prepared))
-        if made.key != prepared.key:
-            prepared = self._resolve(prepared.request, prepared.profile, made.info)
-        return prepared, Derivative.of(body)
+        made = await self._flights.run(prepared.key, lambda: self._make(prepared))
+        note_answer(made.tier, made.steps)
+        if made.prepared.key != prepared.key:
+            prepared = self._resolve(prepared.request, prepared.profile, made.prepared.info)
+        return prepared, Derivative.of(made.body)
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         rules = self._rules[request.identifier.profile]
@@ -146,7 +163,7 @@ class ImageService:
         canonical = request.api.canonical(operation, rules.limits)
         return PreparedImage(request, profile, info, operation, canonical, key)
 
-    async def _make(self, prepared: PreparedImage) -> tuple[PreparedImage, bytes]:
+    async def _make(self, prepared: PreparedImage) -> _Made:
         """Render, and keep the result only if the source is still the one that was asked about.
 
         A source that is replaced or half-written while it is read shows in its version; then the work is done
@@ -154,20 +171,21 @@ class ImageService:
         """
         for _ in range(_CHANGING_RETRIES):
             # Another flight may have landed between this request's look-up and its own take-off.
-            if (found := self._cache.get_fast(prepared.key)) is not None and isinstance(found.body, bytes):
-                return prepared, found.body
-            body, failure = None, None
+            if (found := self._cache.peek(prepared.key)) is not None and isinstance(found.body, bytes):
+                return _Made(prepared, found.body, Tier.MEMORY, {})
+            outcome, failure = None, None
             try:
-                body = await self._render(prepared)
+                outcome = await self._render(prepared)
             except (UnreadableSource, SourceChanging) as error:
                 failure = error
             info = await self._infos.refresh(prepared.request.identifier)
             if info.version == prepared.info.version:
                 if failure is not None:
                     raise failure
-                assert body is not None
-                await self._cache.put(prepared.key, body)
-                return prepared, body
+                assert outcome is not None
+                await self._cache.put(prepared.key, outcome.body)
+                steps = {"queue": outcome.waited} | read_steps(outcome.meta)
+                return _Made(prepared, outcome.body, Tier.WORKER, steps)
             prepared = self._resolve(prepared.request, prepared.profile, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
@@ -175,14 +193,14 @@ class ImageService:
             retry_after=2,
         )
 
-    async def _render(self, prepared: PreparedImage) -> bytes:
+    async def _render(self, prepared: PreparedImage) -> Outcome:
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         # Smaller copies are of the first page.
         hint = operation.size if operation.is_full_region and identifier.page == 1 else None
         async with prepared.profile.use_source(info, hint) as path:
             source = SourceFile(str(path), info.version, identifier.page)
             task = RenderTask(source, operation, self._rules[identifier.profile].settings)
-            outcome = await self._pool.run(
+            return await self._pool.run(
                 Task(
                     "render",
                     task,
@@ -190,4 +208,3 @@ class ImageService:
                     heavy=operation.size.width * operation.size.height > _HEAVY_PIXELS,
                 )
             )
-        return outcome.body

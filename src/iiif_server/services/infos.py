@@ -72,6 +72,11 @@ class InfoService:
                 return profile, info
         return profile, await self._flights.run(str(identifier), lambda: self.refresh(identifier))
 
+    def remembered(self, profile: str) -> int:
+        """Of how many images of a profile the info is kept."""
+        known = self._known.get(profile)
+        return 0 if known is None else len(known)
+
     async def refresh(self, identifier: Identifier) -> ImageInfo:
         """Ask the profile now, sharing nobody's earlier question."""
         profile = self._registry.get(identifier.profile)

@@ -57,7 +57,16 @@ def load_assets() -> Assets:
 
 async def get_asset(request: web.Request) -> web.StreamResponse:
     """``/static/…``: a file of the package that the start page needs."""
-    asset = request.app[ASSETS].get(request.match_info["file"])
+    return _send(request, request.match_info["file"])
+
+
+async def get_favicon(request: web.Request) -> web.StreamResponse:
+    """``/favicon.ico``, which browsers ask for on their own."""
+    return _send(request, "favicon.ico")
+
+
+def _send(request: web.Request, name: str) -> web.StreamResponse:
+    asset = request.app[ASSETS].get(name)
     if asset is None:
         raise NotFound("There is nothing at this address.")
     coding = choose_coding(request, len(asset.bodies["identity"]))

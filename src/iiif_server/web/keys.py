@@ -9,6 +9,9 @@ from aiohttp import web
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService
+from iiif_server.services.metrics import MetricsService
+from iiif_server.services.monitor import Monitor
+from iiif_server.services.status import StatusService
 from iiif_server.web.urls import PublicUrls
 
 
@@ -22,6 +25,9 @@ class Site:
         profiles: the configured profiles.
         urls: how this server is addressed from outside.
         gallery: whether the start page lists images.
+        status: tells operators how everything is.
+        monitor: what the parts of the server count.
+        metrics: what Prometheus reads.
     """
 
     images: ImageService
@@ -29,6 +35,9 @@ class Site:
     profiles: ProfileRegistry
     urls: PublicUrls
     gallery: bool
+    status: StatusService
+    monitor: Monitor
+    metrics: MetricsService
 
 
 SITE = web.AppKey("site", Site)

@@ -9,7 +9,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from iiif_server.errors import IIIFServerError
+from iiif_server.telemetry.lines import printable, shortened
 from iiif_server.web.negotiation import prefers
+from iiif_server.web.queries import shown_target
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         raise  # the client has gone: there is nobody to answer
     except Exception as error:
         if request.writer.output_size:
-            logger.exception("%s %s failed amid its answer", request.method, _shown(request.path_qs))
+            logger.exception("%s %s failed amid its answer", request.method, shown_target(request))
             raise ConnectionAbortedError from error
         if isinstance(error, web.HTTPException) and error.status < 400:
             raise
@@ -80,11 +82,11 @@ _HTTP_TEXTS = {
 def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, IIIFServerError):
         level = logging.ERROR if error.status >= 500 else logging.INFO
-        line = _shown(request.path_qs), error.status, _shown(error.log)
+        line = shown_target(request), error.status, printable(shortened(error.log, 500))
         logger.log(level, "%s %s: %d %s", request.method, *line)
         return error_response(request, error.status, error.public, retry_after=error.retry_after)
     if not isinstance(error, web.HTTPException):
-        logger.error("%s %s failed", request.method, _shown(request.path_qs), exc_info=error)
+        logger.error("%s %s failed", request.method, shown_target(request), exc_info=error)
         return error_response(request, 500, "The server failed to answer this request.")
     response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
     if error.status == 405:
@@ -92,9 +94,3 @@ def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if hdrs.CONTENT_RANGE in error.headers:  # of a 416
         response.headers[hdrs.CONTENT_RANGE] = error.headers[hdrs.CONTENT_RANGE]
     return response
-
-
-def _shown(text: str) -> str:
-    """One line for the log: control characters escaped, length bounded."""
-    text = text if len(text) <= 500 else text[:500] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -10,7 +10,7 @@ from aiohttp import web
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
 from iiif_server.routes import Route
-from iiif_server.web import assets, images, info, start
+from iiif_server.web import assets, images, info, monitoring, start
 from iiif_server.web.plugin_routes import add_plugin_routes
 from iiif_server.web.urls import API_PATH
 
@@ -24,6 +24,12 @@ def add_routes(app: web.Application, default_api: ApiVersion, plugin_routes: Seq
     router = app.router
     router.add_get("/", start.get_start_page)
     router.add_get("/static/{file:.+}", assets.get_asset)
+    router.add_get("/favicon.ico", assets.get_favicon)
+    router.add_get("/status", monitoring.get_status)
+    router.add_get("/metrics", monitoring.get_metrics)
+    router.add_get("/health/live", monitoring.get_liveness)
+    for path in ("/health", "/health/ready"):
+        router.add_get(path, monitoring.get_readiness)
     add_plugin_routes(router, plugin_routes)
     _add_image_api(router, default_api, "")
     for number, api in VERSIONS.items():

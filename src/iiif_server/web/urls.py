@@ -41,7 +41,7 @@ class PublicUrls:
         if self.base_url is not None:
             return self.base_url
         scheme, host, prefix = request.scheme, request.host, ""
-        if self._from_trusted_proxy(request):
+        if self.is_from_proxy(request):
             headers = request.headers
             scheme = _first(headers.get("X-Forwarded-Proto")) or scheme
             host = _first(headers.get("X-Forwarded-Host")) or host
@@ -54,11 +54,34 @@ class PublicUrls:
         """The base URI of an image under an API path, which is empty at the root."""
         return f"{self.base(request)}{path}/{identifier}"
 
-    def _from_trusted_proxy(self, request: web.Request) -> bool:
+    def is_from_proxy(self, request: web.BaseRequest) -> bool:
+        """Whether a request comes from a trusted proxy, whose word is taken."""
         if not self.trusted_proxies or not request.remote:
             return False
+        return self._is_proxy(request.remote)
+
+    def client(self, request: web.BaseRequest) -> str:
+        """The address that a request comes from, as far as it can be believed; empty if that is unknown.
+
+        Proxies add to the right of ``X-Forwarded-For``: it is the last one there that is no trusted proxy's.
+        """
+        address = request.remote or ""
+        if not self.is_from_proxy(request):
+            return address
+        told = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+        for item in reversed(told):
+            try:
+                hop = str(ipaddress.ip_address(item.strip()))
+            except ValueError:
+                return address
+            address = hop
+            if not self._is_proxy(hop):
+                break
+        return address
+
+    def _is_proxy(self, text: str) -> bool:
         try:
-            address = ipaddress.ip_address(request.remote)
+            address = ipaddress.ip_address(text)
         except ValueError:
             return False
         return any(address in network for network in self.trusted_proxies)
