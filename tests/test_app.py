@@ -2,6 +2,7 @@
 
 import pytest
 
+from iiif_server.api import ImageNotFound, Profile, ProfileType
 from iiif_server.app import _render_rules
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.iiif.ladder import Limits
@@ -56,3 +57,32 @@ def test_no_warning_without_a_reason(caplog, preferred):
 
     assert rules["plain"].preferred_formats == preferred
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(("level", "expected"), [("DEBUG", ["debug", "warning"]), ("WARNING", ["warning"])])
+async def test_a_profile_logs_from_its_own_level_on(iiif_app, iiif_profile, caplog, level, expected):
+    """Whatever the level of the server is."""
+    setup = iiif_profile(ProfileType("talking", ProfileOptions, TalkingProfile), log_level=level)
+    async with iiif_app(setup, log_level="ERROR") as app:
+        assert (await app.get("/talking:a/info.json")).status == 404
+
+    said = [record for record in caplog.records if record.name == "iiif_server.profile.talking"]
+    assert [record.getMessage() for record in said] == expected
+
+
+class TalkingProfile(Profile[ProfileOptions]):
+    """Logs, and knows nothing."""
+
+    async def get_info(self, name):
+        self.context.logger.debug("debug")
+        self.context.logger.warning("warning")
+        raise ImageNotFound
+
+    def use_source(self, info, size_hint=None):
+        raise NotImplementedError
+
+    async def resolve_original_size(self, name):
+        raise NotImplementedError
+
+    def stream_original(self, name, chunk_size):
+        raise NotImplementedError

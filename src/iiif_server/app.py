@@ -70,9 +70,9 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
                 [f"Set the environment variable {CONFIG_VARIABLE} to the configuration file."]
             )
         config = read_config(Path(path), plugins)
+        app = build_app(config, plugins)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
-    app = build_app(config, plugins)
     app.cleanup_ctx.insert(0, functools.partial(_log_beside_others, config=config))
     return app
 
@@ -96,7 +96,11 @@ def directory_app(directory: Path, plugins: Plugins) -> web.Application:
 
 
 def build_app(config: Config, plugins: Plugins) -> web.Application:
-    """Wire one application. Nothing runs before the application starts up."""
+    """Wire one application. Nothing runs before the application starts up.
+
+    Raises:
+        ConfigurationError: the directory that metrics are to be shared in is none.
+    """
     logging.getLogger(LOGGER).setLevel(config.log_level)
     log_accesses(config.access_log)
     use_log_format(config.log_format)

@@ -66,6 +66,9 @@ NEW_KEYS = {
     "default_api_version": 3,
     "gallery": False,
     "log_level": "INFO",
+    "log_format": "human",
+    "access_log": False,
+    "server_timing": True,
 }
 
 

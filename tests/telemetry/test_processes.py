@@ -87,6 +87,13 @@ def test_the_environment_is_what_the_library_reads(directory, monkeypatch):
     assert multiprocess_directory() == directory
 
 
+def test_a_directory_that_is_none_is_a_mistake_that_is_explained(server, tmp_path):
+    ended = server.started(serve_command(str(tmp_path)), multiprocess_environment(tmp_path / "nowhere"))
+
+    assert ended.wait() == 1
+    assert ended.output() == f"PROMETHEUS_MULTIPROC_DIR: there is no directory '{tmp_path}/nowhere'\n"
+
+
 def test_processes_are_added_up(directory):
     processes = [counting(directory, str(count), "stay") for count in (3, 4)]
     found = told(directory)

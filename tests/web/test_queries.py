@@ -2,6 +2,7 @@
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from yarl import URL
 
 from iiif_server.errors import InvalidRequest
 from iiif_server.web.queries import is_asked_for, read_flag, shown_target
@@ -50,6 +51,13 @@ def test_a_flag_that_is_none_is_an_error():
 )
 def test_targets_in_the_log(target, shown):
     assert shown_target(make_mocked_request("GET", target)) == shown
+
+
+def test_a_target_does_not_end_its_quotation_marks():
+    """The parser lets them through, and only this keeps the line whole."""
+    request = make_mocked_request("GET", "/").clone(rel_url=URL('/a"b', encoded=True))
+
+    assert shown_target(request) == "/a%22b"
 
 
 def test_no_target_is_endless_or_unprintable():

@@ -16,7 +16,13 @@ from prometheus_client import (
 )
 
 from iiif_server import __version__
-from iiif_server.telemetry.processes import all_processes, multiprocess_directory, multiprocess_environment
+from iiif_server.errors import ConfigurationError
+from iiif_server.telemetry.processes import (
+    VARIABLE,
+    all_processes,
+    multiprocess_directory,
+    multiprocess_environment,
+)
 from iiif_server.telemetry.sampled import SAMPLED, Statistics
 
 __all__ = ["CONTENT_TYPE", "Metrics", "RequestKey", "create_metrics", "multiprocess_environment"]
@@ -182,8 +188,16 @@ def create_metrics() -> Metrics:
     """Metrics for an application: its own, or those of the process if it counts together with others.
 
     In that case there must be one object for each file, whatever number of applications come and go.
+
+    Raises:
+        ConfigurationError: there is no directory to count in.
     """
-    return Metrics() if multiprocess_directory() is None else _of_this_process()
+    directory = multiprocess_directory()
+    if directory is None:
+        return Metrics()
+    if not directory.is_dir():
+        raise ConfigurationError([f"{VARIABLE}: there is no directory {str(directory)!r}"])
+    return _of_this_process()
 
 
 def exposition(metrics: Metrics) -> bytes:

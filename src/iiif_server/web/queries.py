@@ -51,4 +51,4 @@ def shown_target(request: web.BaseRequest) -> str:
         known = [(name, value) for name, value in query.items() if name in KNOWN]
         parts = [urlencode(known)] if known else []
         target += "?" + "&".join(parts + (["…"] if len(known) < len(query) else []))
-    return printable(shortened(target, 500))
+    return printable(shortened(target, 500)).replace('"', "%22")
