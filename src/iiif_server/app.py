@@ -114,6 +114,8 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
             gallery=config.gallery,
+            thumbnail_width=config.thumbnail_width,
+            preview_width=config.preview_width,
         )
         yield
 

@@ -52,6 +52,7 @@ REQUESTS = {
     "an image whose parameters don't fit": (first, "/broken:a.tif/9999,9999,9,9/max/0/default.jpg", 0),
     "an image that there is not": (first, "/broken:b.tif/full/max/0/default.jpg", 0),
     "`/{identifier}`": (first, "/broken:a.tif", 0),
+    "`/{identifier}/thumbnail` or `/preview`": (first, "/broken:a.tif/thumbnail", 0),
     "the start page with `gallery: true`": (first, "/", 0),
 }
 

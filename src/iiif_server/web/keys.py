@@ -22,6 +22,8 @@ class Site:
         profiles: the configured profiles.
         urls: how this server is addressed from outside.
         gallery: whether the start page lists images.
+        thumbnail_width: of thumbnails at most, in pixels.
+        preview_width: of previews at most, in pixels.
     """
 
     images: ImageService
@@ -29,6 +31,8 @@ class Site:
     profiles: ProfileRegistry
     urls: PublicUrls
     gallery: bool
+    thumbnail_width: int
+    preview_width: int
 
 
 SITE = web.AppKey("site", Site)
