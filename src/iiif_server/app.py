@@ -34,7 +34,9 @@ from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
+from iiif_server.services.originals import OriginalService
 from iiif_server.web.assets import ASSETS, load_assets
+from iiif_server.web.bodies import SEND_TIMEOUT
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
 from iiif_server.web.responses import add_common_headers
@@ -89,6 +91,7 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     """Wire one application. Nothing runs before the application starts up."""
     logging.getLogger("iiif_server").setLevel(config.log_level)
     app = web.Application(middlewares=[answer_options, answer_errors])
+    app[SEND_TIMEOUT] = config.send_timeout
     app.on_response_prepare.append(add_common_headers)
     app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
     add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
@@ -113,6 +116,7 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
+            originals=OriginalService(infos, profiles, config.download_chunk_size),
             gallery=config.gallery,
             thumbnail_width=config.thumbnail_width,
             preview_width=config.preview_width,

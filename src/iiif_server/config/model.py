@@ -136,6 +136,14 @@ class ServerSettings(BaseModel):
         default=20, description="How many originals one zip download may hold."
     )
 
+    send_timeout: float = Field(
+        default=60.0,
+        ge=1,
+        le=86_400,
+        description="Seconds for which a client may take nothing of a large answer before its connection is "
+        "ended. Linux only.",
+    )
+
     @field_validator("source_path", "cache_path")
     @classmethod
     def _anchor_paths(cls, value: Path, info: ValidationInfo) -> Path:

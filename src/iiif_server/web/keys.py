@@ -9,6 +9,7 @@ from aiohttp import web
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService
+from iiif_server.services.originals import OriginalService
 from iiif_server.web.urls import PublicUrls
 
 
@@ -21,6 +22,7 @@ class Site:
         documents: makes image information documents.
         profiles: the configured profiles.
         urls: how this server is addressed from outside.
+        originals: finds and opens stored files.
         gallery: whether the start page lists images.
         thumbnail_width: of thumbnails at most, in pixels.
         preview_width: of previews at most, in pixels.
@@ -30,6 +32,7 @@ class Site:
     documents: DocumentService
     profiles: ProfileRegistry
     urls: PublicUrls
+    originals: OriginalService
     gallery: bool
     thumbnail_width: int
     preview_width: int

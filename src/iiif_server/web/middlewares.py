@@ -24,11 +24,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except ConnectionError:
-        raise  # the client has gone: there is nobody to answer
+        return _hang_up(request)  # the client has gone: there is nobody to answer
     except Exception as error:
         if request.writer.output_size:
             logger.exception("%s %s failed amid its answer", request.method, _shown(request.path_qs))
-            raise ConnectionAbortedError from error
+            return _hang_up(request)
         if isinstance(error, web.HTTPException) and error.status < 400:
             raise
         return _answer_to(request, error)
@@ -68,6 +68,9 @@ _REQUEST_HEADERS = (
     "*, Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range"
 )
 
+_CLIENT_GONE = 499
+"""Never sent; what nginx writes into its log."""
+
 _HTTP_TEXTS = {
     404: "There is nothing at this address.",
     405: "This address answers GET, HEAD and OPTIONS.",
@@ -75,6 +78,13 @@ _HTTP_TEXTS = {
     413: "The request is too large.",
     416: "The range lies outside of what is at this address.",
 }
+
+
+def _hang_up(request: web.Request) -> web.Response:
+    """End the connection. What comes back can't be sent; if it were raised, the framework would log that."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response(status=_CLIENT_GONE, reason="Client Closed Request")
 
 
 def _answer_to(request: web.Request, error: Exception) -> web.Response:

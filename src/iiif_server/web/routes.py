@@ -10,7 +10,7 @@ from aiohttp import web
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
 from iiif_server.routes import Route
-from iiif_server.web import assets, images, info, shortcuts, start
+from iiif_server.web import assets, images, info, originals, shortcuts, start
 from iiif_server.web.plugin_routes import add_plugin_routes
 from iiif_server.web.urls import API_PATH
 
@@ -31,6 +31,7 @@ def add_routes(app: web.Application, default_api: ApiVersion, plugin_routes: Seq
         (_IDENTIFIER, shortcuts.show_or_describe),
     ):
         router.add_get(address, functools.partial(handler, api=default_api))
+    router.add_get(_IDENTIFIER + "/original", originals.get_original)
     _add_image_api(router, default_api, "")
     for number, api in VERSIONS.items():
         path = API_PATH.format(number=number)
