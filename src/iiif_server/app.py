@@ -32,6 +32,7 @@ from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
+from iiif_server.services.downloads import DownloadLimits, DownloadService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
 from iiif_server.services.originals import OriginalService
@@ -110,18 +111,24 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
+        originals = OriginalService(infos, profiles, config.download_chunk_size)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         app[SITE] = Site(
             images=ImageService(infos, pool, cache, rules),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
-            originals=OriginalService(infos, profiles, config.download_chunk_size),
+            originals=originals,
+            downloads=DownloadService(originals, _download_limits(config)),
             gallery=config.gallery,
             thumbnail_width=config.thumbnail_width,
             preview_width=config.preview_width,
         )
         yield
+
+
+def _download_limits(config: Config) -> DownloadLimits:
+    return DownloadLimits(config.download_max_files, config.download_max_size, config.download_max_parallel)
 
 
 def _pool_settings(config: Config) -> PoolSettings:

@@ -57,6 +57,7 @@ REQUESTS = {
     "`/{identifier}/original`, which is lent": (first, "/broken:a.tif/original", 0),
     "`/{identifier}/original`, which is streamed": (first, "/broken:a.tif/original", 0),
     "a `HEAD` request for it": (head, "/broken:a.tif/original", 0),
+    "`/originals`, for each file that is lent": (first, "/originals?identifiers=broken:a.tif", 0),
     "the start page with `gallery: true`": (first, "/", 0),
 }
 

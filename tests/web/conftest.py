@@ -49,6 +49,17 @@ class Client:
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
 
+    def post(self, path: str, body: bytes | str, content_type: str, **headers: str) -> Answer:
+        assert self.server.port is not None
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        try:
+            fields = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("POST", path, body, {"Content-Type": content_type, **fields})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
     def raw(self, request: bytes) -> bytes:
         """Send bytes and read until the server closes."""
         assert self.server.port is not None

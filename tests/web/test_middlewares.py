@@ -13,7 +13,7 @@ from iiif_server.web.responses import add_common_headers
 FAILURES: dict[str, Exception] = {
     "400": errors.InvalidRequest("The region is not valid.", log="secret"),
     "404": errors.ImageNotFound("There is no image of this name.", log="secret"),
-    "405": web.HTTPMethodNotAllowed("GET", ["POST"]),
+    "405": web.HTTPMethodNotAllowed("PUT", ["GET", "HEAD"]),
     "412": web.HTTPPreconditionFailed(),
     "413": errors.SourceTooLarge("The source is too large.", log="secret"),
     "413 of the request": web.HTTPRequestEntityTooLarge(1, 2),

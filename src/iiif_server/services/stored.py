@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -88,15 +88,25 @@ async def open_stored(path: Path) -> FileSlice:
 async def begun(stream: AsyncIterator[bytes], length: int) -> AsyncIterator[Streamed]:
     """Read the start of a profile's stream; the stream is closed in the end, however that comes."""
     try:
-        start = b""
-        async for piece in stream:
-            start += piece
-            if len(start) >= START:
-                break
-        yield Streamed(start, stream, length)
+        async with aclosing(_reading(stream)) as pieces:
+            start = b""
+            async for piece in pieces:
+                start += piece
+                if len(start) >= START:
+                    break
+            yield Streamed(start, pieces, length)
     finally:
         if isinstance(stream, AsyncGenerator):  # what else a profile may return has nothing to be closed
             await stream.aclose()
+
+
+async def _reading(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """What comes of a stream, whose broken connection is not taken for that of the client."""
+    try:
+        async for piece in stream:
+            yield piece
+    except ConnectionError as error:
+        raise UpstreamFailed("The store of this file broke the connection.", log=repr(error)) from error
 
 
 def _open(path: Path) -> FileSlice:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
+from iiif_server.services.downloads import DownloadService
 from iiif_server.services.images import ImageService
 from iiif_server.services.originals import OriginalService
 from iiif_server.web.urls import PublicUrls
@@ -23,6 +24,7 @@ class Site:
         profiles: the configured profiles.
         urls: how this server is addressed from outside.
         originals: finds and opens stored files.
+        downloads: packs them.
         gallery: whether the start page lists images.
         thumbnail_width: of thumbnails at most, in pixels.
         preview_width: of previews at most, in pixels.
@@ -33,6 +35,7 @@ class Site:
     profiles: ProfileRegistry
     urls: PublicUrls
     originals: OriginalService
+    downloads: DownloadService
     gallery: bool
     thumbnail_width: int
     preview_width: int

@@ -39,9 +39,10 @@ async def answer_options(request: web.Request, handler: Handler) -> web.StreamRe
     """Answer a CORS preflight, and OPTIONS in general (Image API 3.0 section 7.1), at every address."""
     if request.method != hdrs.METH_OPTIONS:
         return await handler(request)
+    methods = _methods(request.match_info.http_exception)
     headers = {
-        hdrs.ALLOW: _METHODS,
-        hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
+        hdrs.ALLOW: methods,
+        hdrs.ACCESS_CONTROL_ALLOW_METHODS: methods,
         hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _REQUEST_HEADERS,
         hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
     }
@@ -61,7 +62,11 @@ def error_response(
     return web.Response(status=status, text=text + "\n", content_type="text/plain", headers=headers)
 
 
-_METHODS = "GET, HEAD, OPTIONS"
+def _methods(error: Exception | None) -> str:
+    """What is answered at an address, by what the router says of another method there."""
+    posts = isinstance(error, web.HTTPMethodNotAllowed) and hdrs.METH_POST in error.allowed_methods
+    return "GET, HEAD, POST, OPTIONS" if posts else "GET, HEAD, OPTIONS"
+
 
 # The asterisk never covers Authorization, and older browsers take it for a name.
 _REQUEST_HEADERS = (
@@ -73,7 +78,6 @@ _CLIENT_GONE = 499
 
 _HTTP_TEXTS = {
     404: "There is nothing at this address.",
-    405: "This address answers GET, HEAD and OPTIONS.",
     412: "There is another version at this address than the one asked for.",
     413: "The request is too large.",
     416: "The range lies outside of what is at this address.",
@@ -96,9 +100,12 @@ def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if not isinstance(error, web.HTTPException):
         logger.error("%s %s failed", request.method, _shown(request.path_qs), exc_info=error)
         return error_response(request, 500, "The server failed to answer this request.")
-    response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
     if error.status == 405:
-        response.headers[hdrs.ALLOW] = _METHODS
+        methods = _methods(error)
+        response = error_response(request, 405, f"This address answers {methods}.")
+        response.headers[hdrs.ALLOW] = methods
+        return response
+    response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
     if hdrs.CONTENT_RANGE in error.headers:  # of a 416
         response.headers[hdrs.CONTENT_RANGE] = error.headers[hdrs.CONTENT_RANGE]
     return response

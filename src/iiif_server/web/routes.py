@@ -24,6 +24,8 @@ def add_routes(app: web.Application, default_api: ApiVersion, plugin_routes: Seq
     router = app.router
     router.add_get("/", start.get_start_page)
     router.add_get("/static/{file:.+}", assets.get_asset)
+    router.add_get("/originals", originals.get_originals)
+    router.add_post("/originals", originals.get_originals)
     add_plugin_routes(router, plugin_routes)
     for address, handler in (
         (_IDENTIFIER + "/thumbnail", shortcuts.get_thumbnail),
