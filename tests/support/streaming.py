@@ -11,6 +11,8 @@ from pydantic import Field
 
 from iiif_server.api import Dimensions, ImageInfo, ImageNotFound, Profile, ProfileOptions, ProfileType
 
+FAILURES = ("short", "long", "breaking", "dropping", "stuck", "missing", "refusing")
+
 
 class StreamingOptions(ProfileOptions):
     folder: Path = Field(description="Where the images are.")
@@ -20,8 +22,8 @@ class StreamingProfile(Profile[StreamingOptions]):
     """The files of one folder.
 
     Of a file whose name begins with ``short``, more bytes are promised than there are, of ``long`` fewer.
-    ``breaking`` raises after its second piece, ``stuck`` waits there for ever, ``missing`` is known and can't
-    be opened.
+    ``breaking`` raises after its second piece, ``dropping`` loses its connection there, ``stuck`` waits there
+    for ever. ``missing`` is known and can't be opened; for ``refusing``, the connection fails at once.
     """
 
     open_streams: ClassVar[int] = 0
@@ -45,6 +47,8 @@ class StreamingProfile(Profile[StreamingOptions]):
         path = await asyncio.to_thread(self._find, name)
         if name.startswith("missing"):
             raise ImageNotFound
+        if name.startswith("refusing"):
+            raise ConnectionRefusedError("secret")
         StreamingProfile.open_streams += 1
         try:
             async with aiofiles.open(path, "rb") as file:
@@ -52,6 +56,8 @@ class StreamingProfile(Profile[StreamingOptions]):
                 while piece := await file.read(chunk_size):
                     if count == 2 and name.startswith("breaking"):
                         raise RuntimeError("the store broke")
+                    if count == 2 and name.startswith("dropping"):
+                        raise ConnectionResetError("secret")
                     if count == 2 and name.startswith("stuck"):
                         await asyncio.Event().wait()
                     yield piece

@@ -21,6 +21,7 @@ FAILURES: dict[str, Exception] = {
     "422": errors.UnreadableSource("The source is damaged.", log="secret"),
     "500": errors.RenderFailed("The image could not be made.", log="secret"),
     "500 unforeseen": RuntimeError("secret"),
+    "500 of a profile's connection": ConnectionRefusedError("secret"),
     "501": errors.UnsupportedFeature("Upscaling is not offered.", log="secret"),
     "503": errors.ServerBusy("The server is busy.", log="secret", retry_after=3),
     "504": errors.TaskTimeout("It took too long.", log="secret"),

@@ -11,12 +11,10 @@ from urllib.parse import quote
 import psutil
 import pytest
 from aiohttp import ClientPayloadError, ClientTimeout
-from PIL import Image
 
-from iiif_server.testing import draw_image
 from iiif_server.testing.contract.names import hostile_names
 from tests.support.server import eventually, free_port, serve_command
-from tests.support.streaming import STREAMING, StreamingProfile
+from tests.support.streaming import StreamingProfile
 from tests.web.conftest import Client
 
 PATH = "/files:photo.jpg/original"
@@ -254,19 +252,6 @@ def open_files(pid, name):
     return [file.path for file in psutil.Process(pid).open_files() if file.path.endswith(name)]
 
 
-@pytest.fixture
-def streaming(iiif_profile, tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    content = draw_image("image", 300, 200).original
-    for name in ("image.tif", "short.tif", "long.tif", "breaking.tif", "stuck.tif", "missing.tif"):
-        (folder / name).write_bytes(content)
-    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content[:5000])
-    (folder / "notes.txt").write_text("no image " * 1000)
-    Image.new("L", (3, 3)).save(folder / "tiny.png")
-    return iiif_profile(STREAMING, folder=str(folder), source_check_interval=0)
-
-
 async def test_what_is_not_lent_is_streamed(iiif_app, streaming):
     async with iiif_app(streaming) as app:
         content = await asyncio.to_thread((streaming.directory / "folder" / "image.tif").read_bytes)
@@ -289,9 +274,9 @@ async def test_what_is_not_lent_is_streamed(iiif_app, streaming):
     assert StreamingProfile.open_streams == 0
 
 
-@pytest.mark.parametrize("name", ["short.tif", "long.tif", "breaking.tif"])
-async def test_a_stream_of_another_length_ends_the_connection(iiif_app, streaming, name):
-    """The client never gets as many bytes as were promised, so that it knows."""
+@pytest.mark.parametrize("name", ["short.tif", "long.tif", "breaking.tif", "dropping.tif"])
+async def test_a_stream_that_is_not_whole_ends_the_connection(iiif_app, streaming, caplog, name):
+    """The client never gets as many bytes as were promised, so that it knows; so does the operator."""
     async with iiif_app(streaming) as app:
         async with app.session.get(f"{app.url}/streaming:{name}/original") as answer:
             assert answer.status == 200
@@ -299,6 +284,7 @@ async def test_a_stream_of_another_length_ends_the_connection(iiif_app, streamin
                 await answer.read()
         assert (await app.get("/streaming:image.tif/original")).status == 200
 
+    assert f"GET /streaming:{name}/original failed amid its answer" in caplog.text
     assert StreamingProfile.open_streams == 0
 
 
@@ -307,7 +293,9 @@ async def test_a_stream_that_can_not_begin_is_an_error(iiif_app, streaming):
         missing = await app.get("/streaming:missing.tif/original")
         damaged = await app.get("/streaming:damaged.png/original")
         notes = await app.get("/streaming:notes.txt/original")
+        refusing = await app.get("/streaming:refusing.tif/original")
 
+    assert (refusing.status, refusing.body) == (502, b"The store of this file broke the connection.\n")
     assert missing.status == 404
     # Nobody knows which version of it that is: it has no tag.
     assert (damaged.status, damaged.headers["Content-Type"], len(damaged.body)) == (200, "image/png", 5008)
@@ -323,15 +311,6 @@ async def test_a_client_that_leaves_closes_the_stream(iiif_app, streaming):
                 await answer.content.readany()
                 answer.close()
             await eventually(lambda: not StreamingProfile.open_streams, 10, "the stream is closed")
-
-
-@pytest.fixture
-def large(iiif_profile, tmp_path):
-    path = tmp_path / "pictures" / "large.jpg"
-    path.parent.mkdir()
-    path.write_bytes(draw_image("large", 64, 64, file_format="JPEG").original)
-    os.truncate(path, 64 << 20)
-    return iiif_profile("disk", path=str(path.parent))
 
 
 async def test_a_client_that_takes_nothing_is_let_go(iiif_app, large, caplog):

@@ -11,10 +11,9 @@ from urllib.parse import quote, urlencode
 import pytest
 from aiohttp import ClientPayloadError
 
-from iiif_server.testing import draw_image
 from iiif_server.testing.contract.names import hostile_names
 from tests.support.server import eventually
-from tests.support.streaming import STREAMING, StreamingProfile
+from tests.support.streaming import StreamingProfile
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -231,25 +230,9 @@ def test_methods(client):
     assert client.ask("POST", "/photo.jpg", {"Content-Length": "0"}).headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-@pytest.fixture
-def streaming(iiif_profile, tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    content = draw_image("image", 300, 200).original
-    for name in (
-        "image.tif",
-        "other.tif",
-        "short.tif",
-        "long.tif",
-        "breaking.tif",
-        "stuck.tif",
-        "missing.tif",
-    ):
-        (folder / name).write_bytes(content)
-    return iiif_profile(STREAMING, folder=str(folder))
-
-
-@pytest.mark.parametrize("name", ["short.tif", "long.tif", "breaking.tif", "missing.tif"])
+@pytest.mark.parametrize(
+    "name", ["short.tif", "long.tif", "breaking.tif", "dropping.tif", "missing.tif", "refusing.tif"]
+)
 async def test_a_file_that_fails_ends_it_all(iiif_app, streaming, name):
     """The client sees a download that broke off."""
     path = f"/originals?identifiers=streaming:image.tif,streaming:{name},streaming:other.tif"
@@ -264,8 +247,19 @@ async def test_a_file_that_fails_ends_it_all(iiif_app, streaming, name):
     assert StreamingProfile.open_streams == 0
 
 
+@pytest.mark.parametrize(("name", "status"), [("missing.tif", 404), ("refusing.tif", 502)])
+async def test_what_fails_before_the_first_byte_is_told(iiif_app, streaming, name, status):
+    async with iiif_app(streaming) as app:
+        answer = await app.get(f"/originals?identifiers=streaming:{name},streaming:image.tif")
+
+    assert answer.status == status
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "Content-Disposition" not in answer.headers
+
+
 @pytest.mark.parametrize(
-    ("name", "left"), [("short.tif", True), ("breaking.tif", True), ("missing.tif", False)]
+    ("name", "left"),
+    [("short.tif", True), ("breaking.tif", True), ("missing.tif", False), ("refusing.tif", False)],
 )
 async def test_a_file_that_fails_may_end_short_or_be_left_out(iiif_app, streaming, caplog, name, left):
     path = (
@@ -327,3 +321,36 @@ async def test_names_that_were_left_out_are_in_the_log(iiif_app, streaming, capl
         await app.get("/originals?identifiers=streaming:image.tif,streaming:no%2Csuch.tif")
 
     assert "zip: left out streaming:no%2Csuch.tif" in caplog.text
+
+
+async def test_a_body_that_does_not_come_in_time(iiif_app, streaming, monkeypatch):
+    monkeypatch.setattr("iiif_server.web.zip_requests._BODY_SECONDS", 0.1)
+    async with iiif_app(streaming) as app:
+        port = int(app.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /originals HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\nConnection: close\r\n\r\n{"
+        )
+        answer = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_an_archive_that_nobody_takes_is_ended(iiif_app, large, caplog):
+    """It would keep its place from others."""
+    path = "/originals?identifiers=disk:large.jpg"
+    async with iiif_app(large, send_timeout=1, download_max_parallel=1) as app:
+        port = int(app.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert await reader.read(4) == b"HTTP"
+        assert (await app.get(path)).status == 503
+        async with asyncio.timeout(30):
+            while (await app.get(path)).status == 503:
+                await asyncio.sleep(0.2)
+        writer.close()
+
+    assert "Traceback" not in caplog.text

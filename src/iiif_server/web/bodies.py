@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
@@ -19,6 +18,10 @@ SEND_TIMEOUT = web.AppKey("send_timeout", float)
 
 _PIECE = 256 << 10
 _TCP = (socket.AF_INET, socket.AF_INET6)
+
+
+class ClientGone(ConnectionError):
+    """The client left in the middle of its answer, or took nothing for too long: nothing failed here."""
 
 
 async def send_body(
@@ -49,7 +52,8 @@ async def send_body(
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = body.length
     await response.prepare(request)
-    with _ending_stalled(request):
+    _end_when_stalled(request)
+    if body.length:
         await _send_file(request, response, body)
     await response.write_eof()
     return response
@@ -60,7 +64,8 @@ async def send_pieces(
 ) -> web.StreamResponse:
     """Answer 200 with a body that comes in pieces, and close what makes them.
 
-    If that fails midway, the connection ends before the length, or without the mark of a whole body.
+    The answer begins when the first piece is there: what fails before is told. What fails later ends the
+    connection short of the length, or without the mark of a whole body.
 
     Args:
         request: of no range.
@@ -71,49 +76,53 @@ async def send_pieces(
     response = web.StreamResponse(headers=headers | {hdrs.ACCEPT_RANGES: "none"})
     response.content_length = length
     async with aclosing(pieces):
+        first = await anext(pieces, b"")
         await response.prepare(request)
-        with _ending_stalled(request):
-            async for piece in pieces:
-                await response.write(piece)
+        _end_when_stalled(request)
+        await _write(response, first)
+        async for piece in pieces:
+            await _write(response, piece)
         await response.write_eof()
     return response
 
 
-@contextmanager
-def _ending_stalled(request: web.Request) -> Iterator[None]:
+def _end_when_stalled(request: web.Request) -> None:
     """Have the connection ended when the client takes nothing for too long: it holds a file open, or more.
 
     The system watches that (on Linux: TCP_USER_TIMEOUT, of RFC 5482), also while it sends by itself.
     """
     if (transport := request.transport) is None:
-        raise ConnectionResetError("The client has gone.")
+        raise ClientGone
     connection, seconds = transport.get_extra_info("socket"), request.app.get(SEND_TIMEOUT)
     if seconds and connection.family in _TCP and hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
-    try:
-        yield
-    except TimeoutError as error:
-        if error.errno != errno.ETIMEDOUT:
-            raise
-        raise ConnectionAbortedError("The client takes nothing.") from error
 
 
 async def _send_file(request: web.Request, response: web.StreamResponse, body: FileSlice) -> None:
     assert request.transport is not None
+    send = asyncio.get_running_loop().sendfile
     try:
-        sent = await asyncio.get_running_loop().sendfile(
-            request.transport, body.file, body.offset, body.length
-        )
+        with _gone_if_broken():
+            sent = await send(request.transport, body.file, body.offset, body.length)
     except NotImplementedError:  # uvloop has no sendfile
-        sent = await _send_pieces(response, body)
+        sent = 0
+        async with aclosing(body.pieces(_PIECE)) as pieces:
+            async for piece in pieces:
+                await _write(response, piece)
+                sent += len(piece)
     if sent != body.length:
         raise OSError(f"the file ended after {sent} of {body.length} bytes")
 
 
-async def _send_pieces(response: web.StreamResponse, body: FileSlice) -> int:
-    sent = 0
-    async with aclosing(body.pieces(_PIECE)) as pieces:
-        async for piece in pieces:
-            await response.write(piece)
-            sent += len(piece)
-    return sent
+async def _write(response: web.StreamResponse, piece: bytes) -> None:
+    with _gone_if_broken():
+        await response.write(piece)
+
+
+@contextmanager
+def _gone_if_broken() -> Iterator[None]:
+    """Tell the end of the client's connection from that of another one."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as error:
+        raise ClientGone from error

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from iiif_server.errors import IIIFServerError
+from iiif_server.web.bodies import ClientGone
 from iiif_server.web.negotiation import prefers
 
 logger = logging.getLogger(__name__)
@@ -23,9 +24,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """
     try:
         return await handler(request)
-    except ConnectionError:
-        return _hang_up(request)  # the client has gone: there is nobody to answer
+    except ClientGone:
+        return _hang_up(request)
     except Exception as error:
+        if isinstance(error, ConnectionError) and _has_left(request):
+            return _hang_up(request)
         if request.writer.output_size:
             logger.exception("%s %s failed amid its answer", request.method, _shown(request.path_qs))
             return _hang_up(request)
@@ -82,6 +85,11 @@ _HTTP_TEXTS = {
     413: "The request is too large.",
     416: "The range lies outside of what is at this address.",
 }
+
+
+def _has_left(request: web.Request) -> bool:
+    """Tell whether the client's connection is the one that broke; profiles have connections as well."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _hang_up(request: web.Request) -> web.Response:
