@@ -32,14 +32,17 @@ from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
+from iiif_server.services.downloads import DownloadLimits, DownloadService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
 from iiif_server.services.metrics import MetricsService, count_outcome
 from iiif_server.services.monitor import Monitor
+from iiif_server.services.originals import OriginalService
 from iiif_server.services.status import StatusService
 from iiif_server.telemetry.logs import LOGGER, LogOutput, log_accesses, log_output, use_log_format
 from iiif_server.telemetry.metrics import Metrics, create_metrics
 from iiif_server.web.assets import ASSETS, load_assets
+from iiif_server.web.bodies import SEND_TIMEOUT
 from iiif_server.web.http_log import http_logger
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
@@ -109,6 +112,7 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     app = web.Application(
         middlewares=[observer.observe, answer_options, answer_errors], handler_args={"logger": http_logger}
     )
+    app[SEND_TIMEOUT] = config.send_timeout
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
         functools.partial(_run_site, config=config, plugins=plugins, metrics=metrics, observer=observer)
@@ -155,6 +159,7 @@ async def _run_site(
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
+        originals = OriginalService(infos, profiles, config.download_chunk_size)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         monitor = Monitor(_statistics(pool, observer), cache.statistics)
         types = {name: configured.type for name, configured in config.profiles.items()}
@@ -167,12 +172,20 @@ async def _run_site(
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
+            originals=originals,
+            downloads=DownloadService(originals, _download_limits(config)),
             gallery=config.gallery,
             status=status,
             monitor=monitor,
             metrics=counted,
+            thumbnail_width=config.thumbnail_width,
+            preview_width=config.preview_width,
         )
         yield
+
+
+def _download_limits(config: Config) -> DownloadLimits:
+    return DownloadLimits(config.download_max_files, config.download_max_size, config.download_max_parallel)
 
 
 def _pool_settings(config: Config) -> PoolSettings:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiif_server.caches import keys
-from iiif_server.caches.keys import derivative_key
+from iiif_server.caches.keys import derivative_key, original_key
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.parameters import Format, Quality, Rotation
 from iiif_server.iiif.resolve import Operation
@@ -160,3 +160,20 @@ def test_a_key_is_forty_lowercase_hexadecimal_digits() -> None:
 def test_a_value_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(TypeError, match="set"):
         derivative_key(**{**INPUTS, "name": {"a"}})
+
+
+TEXTS = [
+    ("a", "b", "c"),
+    ("b", "b", "c"),
+    ("a", "c", "c"),
+    ("a", "b", "d"),
+    ("ab", "", "c"),
+    ("a", "b\udcff", "c"),
+]
+
+
+def test_the_key_of_an_original_follows_every_part() -> None:
+    found = {original_key(profile=profile, name=name, version=version) for profile, name, version in TEXTS}
+
+    assert len(found) == len(TEXTS)
+    assert all(len(key) == 40 and set(key) <= set("0123456789abcdef") for key in found)

@@ -11,6 +11,7 @@ from iiif_server.errors import InvalidRequest, UnsupportedFeature
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits, advertised_sizes, tile_grid
 from iiif_server.iiif.parameters import (
+    AtMostWide,
     ConfinedSize,
     ExactSize,
     Format,
@@ -229,6 +230,20 @@ def test_confined_is_as_large_as_possible(image, width, height):
     assert size.width == min(width, image.width) or size.height == min(height, image.height)
     scale = Fraction(size.width, image.width)
     assert abs(size.height - image.height * scale) <= max(1, Fraction(image.height, image.width))
+
+
+@given(strategies.images, strategies.limits, strategies.lengths)
+def test_at_most_so_wide_is_what_width_or_max_give(image, limits, width):
+    """Thumbnails are never wider, never upscaled, always allowed, and what `w,` or `max` give as well."""
+    region = Rectangle(0, 0, *image)
+    largest = resolve_size(MaxSize(), region, image, limits)
+
+    size = resolve_size(AtMostWide(width), region, image, limits)
+
+    assert size.width == min(width, largest.width)
+    assert limits.allow(size)
+    by_width = resolve_size(WidthSize(size.width), region, image, Limits())
+    assert size == largest if largest.width <= width else size == by_width or not limits.allow(by_width)
 
 
 def test_color_and_a_full_turn_are_what_default_and_nothing_are():

@@ -27,3 +27,6 @@ METHODS = (
 )
 
 RecordingProfile = type("RecordingProfile", (SoundProfile,), {name: noted(name) for name in METHODS})
+
+StreamingProfile = type("StreamingProfile", (RecordingProfile,), {"use_original": None})
+"""The same, lending no originals."""

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -10,7 +11,7 @@ from iiif_server.api import LendsOriginals, ListsNames, Profile, ProfileType
 from iiif_server.testing import draw_image
 from tests.support.paths import REPOSITORY
 from tests.support.plugin_reference import hooks
-from tests.testing.recording import CALLS, METHODS, RecordingProfile
+from tests.testing.recording import CALLS, METHODS, RecordingProfile, StreamingProfile
 from tests.testing.sound import SoundOptions
 
 PAGE = (REPOSITORY / "docs" / "explanation" / "life-of-a-profile.md").read_text()
@@ -57,6 +58,11 @@ REQUESTS = {
     "an image whose parameters don't fit": (first, "/broken:a.tif/9999,9999,9,9/max/0/default.jpg", 0),
     "an image that there is not": (first, "/broken:b.tif/full/max/0/default.jpg", 0),
     "`/{identifier}`": (first, "/broken:a.tif", 0),
+    "`/{identifier}/thumbnail` or `/preview`": (first, "/broken:a.tif/thumbnail", 0),
+    "`/{identifier}/original`, which is lent": (first, "/broken:a.tif/original", 0),
+    "`/{identifier}/original`, which is streamed": (first, "/broken:a.tif/original", 0),
+    "a `HEAD` request for it": (head, "/broken:a.tif/original", 0),
+    "`/originals`, for each file that is lent": (first, "/originals?identifiers=broken:a.tif", 0),
     "the start page with `gallery: true`": (first, "/", 0),
     "`/status`": (first, "/status", 0),
     "`/health`, `/metrics`": (health_and_metrics, "/health", 0),
@@ -74,6 +80,8 @@ def profile(iiif_profile, tmp_path):
 @pytest.mark.parametrize("row", REQUESTS)
 async def test_what_is_called_when(iiif_app, profile, row):
     request, path, interval = REQUESTS[row]
+    if "streamed" in row:
+        profile = replace(profile, profile_type=ProfileType("broken", SoundOptions, StreamingProfile))
     async with iiif_app(profile.with_options(source_check_interval=interval), gallery=True) as app:
         CALLS.clear()
         await request(app, path)

@@ -1,8 +1,9 @@
 """A real server on a directory of made images, and raw HTTP to talk to it."""
 
 import http.client
+import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from iiif_server.testing import draw_image
+from iiif_server.testing.profiles import ProfileSetup
 from tests.support.pictures import drawn_picture, save_turned
 from tests.support.server import ServerFactory, ServerProcess
+from tests.support.streaming import FAILURES, STREAMING
 
 
 @dataclass
@@ -48,6 +52,17 @@ class Client:
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def post(self, path: str, body: bytes | str, content_type: str, **headers: str) -> Answer:
+        assert self.server.port is not None
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        try:
+            fields = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("POST", path, body, {"Content-Type": content_type, **fields})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes and read until the server closes."""
@@ -88,6 +103,30 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "leaving.png").symlink_to(root.parent / "outside.png")
     (root / "staying.png").symlink_to(root / "gray.png")
     return root
+
+
+@pytest.fixture
+def streaming(iiif_profile: Callable[..., ProfileSetup], tmp_path: Path) -> ProfileSetup:
+    """A profile that lends nothing, with a file for each way to go wrong."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    content = draw_image("image", 300, 200).original
+    for name in (*FAILURES, "image", "other"):
+        (folder / f"{name}.tif").write_bytes(content)
+    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content[:5000])
+    (folder / "notes.txt").write_text("no image " * 1000)
+    Image.new("L", (3, 3)).save(folder / "tiny.png")
+    return iiif_profile(STREAMING, folder=str(folder), source_check_interval=0)
+
+
+@pytest.fixture
+def large(iiif_profile: Callable[..., ProfileSetup], tmp_path: Path) -> ProfileSetup:
+    """A profile with one file of 64 MiB, most of it a hole: more than sockets hold."""
+    path = tmp_path / "pictures" / "large.jpg"
+    path.parent.mkdir()
+    path.write_bytes(draw_image("large", 64, 64, file_format="JPEG").original)
+    os.truncate(path, 64 << 20)
+    return iiif_profile("disk", path=str(path.parent))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.parameters import Format, Quality, Rotation
 from iiif_server.iiif.resolve import Operation
-from iiif_server.web.filenames import content_disposition, describe, safe_filename, stem_of
+from iiif_server.web.filenames import content_disposition, describe, safe_filename, split_suffix, stem_of
 
 IMAGE = Dimensions(700, 500)
 FULL = Rectangle(0, 0, *IMAGE)
@@ -167,3 +167,21 @@ def test_descriptions():
         described((0, 0, 512, 500), (256, 250), "90", mirror=True, quality=Quality.GRAY)
         == "0,0,512,500 to 256,250 mirrored rotated 90 gray"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a.tif", ("a", ".tif")),
+        ("a.b.NEF", ("a.b", ".NEF")),
+        ("J. Smith", ("J. Smith", "")),
+        ("a.été", ("a.été", "")),
+        (".tif", (".tif", "")),
+        ("a.", ("a.", "")),
+        ("a.tif\n", ("a.tif\n", "")),
+        ("", ("", "")),
+        ("a.12345678901", ("a.12345678901", "")),
+    ],
+)
+def test_the_suffix_of_any_file(name, parts):
+    assert split_suffix(name) == parts

@@ -13,7 +13,7 @@ from iiif_server.web.responses import add_common_headers
 FAILURES: dict[str, Exception] = {
     "400": errors.InvalidRequest("The region is not valid.", log="secret"),
     "404": errors.ImageNotFound("There is no image of this name.", log="secret"),
-    "405": web.HTTPMethodNotAllowed("GET", ["POST"]),
+    "405": web.HTTPMethodNotAllowed("PUT", ["GET", "HEAD"]),
     "412": web.HTTPPreconditionFailed(),
     "413": errors.SourceTooLarge("The source is too large.", log="secret"),
     "413 of the request": web.HTTPRequestEntityTooLarge(1, 2),
@@ -21,6 +21,7 @@ FAILURES: dict[str, Exception] = {
     "422": errors.UnreadableSource("The source is damaged.", log="secret"),
     "500": errors.RenderFailed("The image could not be made.", log="secret"),
     "500 unforeseen": RuntimeError("secret"),
+    "500 of a profile's connection": ConnectionRefusedError("secret"),
     "501": errors.UnsupportedFeature("Upscaling is not offered.", log="secret"),
     "503": errors.ServerBusy("The server is busy.", log="secret", retry_after=3),
     "504": errors.TaskTimeout("It took too long.", log="secret"),

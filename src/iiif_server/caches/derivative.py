@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from io import FileIO
 from typing import Protocol, Self
@@ -30,6 +32,16 @@ class FileSlice:
             pieces.append(piece)
             position += len(piece)
         return b"".join(pieces)
+
+    async def pieces(self, size: int) -> AsyncGenerator[bytes]:
+        """The body in pieces of at most ``size`` bytes, read in threads; not all if the file got shorter."""
+        position, end = self.offset, self.offset + self.length
+        while position < end:
+            piece = await asyncio.to_thread(os.pread, self.file.fileno(), min(size, end - position), position)
+            if not piece:
+                return
+            yield piece
+            position += len(piece)
 
     def close(self) -> None:
         """Let go of the file. Closing twice is fine."""

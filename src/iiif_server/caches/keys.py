@@ -38,7 +38,24 @@ def derivative_key(
     Returns:
         40 lowercase hexadecimal digits.
     """
-    inputs = [RENDER_VERSION, renderer, profile, name, page, version, operation, settings]
+    return _digest([RENDER_VERSION, renderer, profile, name, page, version, operation, settings])
+
+
+def original_key(*, profile: str, name: str, version: str) -> str:
+    """The key that a stored file is validated under: like a derivative's, and never the same as one.
+
+    Args:
+        profile: the profile's name.
+        name: the image's name, decoded, exactly as the profile was asked for it.
+        version: the source's version, which changes when its bytes change.
+
+    Returns:
+        40 lowercase hexadecimal digits.
+    """
+    return _digest(["original", profile, name, version])
+
+
+def _digest(inputs: list[object]) -> str:
     # JSON quotes and nests, so no two lists of inputs read alike. Nothing is folded or normalised: names that
     # merely look alike are different names. surrogatepass encodes every str there is, each in its own way.
     text = json.dumps(inputs, ensure_ascii=False, separators=(",", ":"), default=_plain)

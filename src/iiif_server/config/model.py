@@ -146,6 +146,23 @@ class ServerSettings(BaseModel):
         default=20, description="How many originals one zip download may hold."
     )
 
+    download_max_size: ByteSize = Field(
+        default=2 * 1024**3,
+        description="Bytes that the originals of one zip download may have together; 0 is no limit.",
+    )
+    download_max_parallel: Positive = Field(
+        default=8,
+        description="How many zip downloads may be under way at the same time; beyond it, they are answered "
+        "with 503.",
+    )
+    send_timeout: float = Field(
+        default=60.0,
+        ge=1,
+        le=86_400,
+        description="Seconds for which a client may take nothing of a large answer before its connection is "
+        "ended. Linux only.",
+    )
+
     @field_validator("source_path", "cache_path")
     @classmethod
     def _anchor_paths(cls, value: Path, info: ValidationInfo) -> Path:

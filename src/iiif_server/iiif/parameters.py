@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
 
 from iiif_server.errors import InvalidRequest
 
@@ -171,6 +172,17 @@ Size = MaxSize | WidthSize | HeightSize | PercentSize | ExactSize | ConfinedSize
 
 
 @dataclass(frozen=True, slots=True)
+class AtMostWide:
+    """``max``, or ``w,`` where that is less: the size of thumbnails and previews, in no request's grammar."""
+
+    width: int
+    upscale: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return f"at most {self.width},"
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """``n`` or ``!n``: degrees clockwise, after mirroring left to right if asked for."""
 
@@ -186,7 +198,7 @@ class ImageParameters:
     """What an image request asks for, before anything is known of the image."""
 
     region: Region
-    size: Size
+    size: Size | AtMostWide
     rotation: Rotation
     quality: Quality
     format: Format

@@ -14,6 +14,7 @@ from iiif_server.errors import InvalidRequest, UnsupportedFeature
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits, region_levels
 from iiif_server.iiif.parameters import (
+    AtMostWide,
     ConfinedSize,
     ExactSize,
     Format,
@@ -107,7 +108,7 @@ def resolve_region(region: Region, image: Dimensions) -> Rectangle:
     return Rectangle(left, top, right - left, bottom - top)
 
 
-def resolve_size(size: Size, region: Rectangle, image: Dimensions, limits: Limits) -> Dimensions:
+def resolve_size(size: Size | AtMostWide, region: Rectangle, image: Dimensions, limits: Limits) -> Dimensions:
     """The size in pixels to scale the region to (section 4.2)."""
     wanted = _wanted_size(size, region, image, limits)
     if min(wanted) < 1:
@@ -127,7 +128,7 @@ def resolve_size(size: Size, region: Rectangle, image: Dimensions, limits: Limit
     return wanted
 
 
-def _wanted_size(size: Size, region: Rectangle, image: Dimensions, limits: Limits) -> Dimensions:
+def _wanted_size(size: Size | AtMostWide, region: Rectangle, image: Dimensions, limits: Limits) -> Dimensions:
     match size:
         case MaxSize(upscale):
             return _largest(region.size, limits, upscale=upscale)
@@ -148,6 +149,19 @@ def _wanted_size(size: Size, region: Rectangle, image: Dimensions, limits: Limit
                 return Dimensions(0, 0)
             box = Dimensions(width, height)
             return _confine(region.size, box, limits if limits.any else Limits(), upscale=upscale)
+        case AtMostWide(width):
+            return _at_most_wide(width, region, image, limits)
+
+
+def _at_most_wide(width: int, region: Rectangle, image: Dimensions, limits: Limits) -> Dimensions:
+    largest = _largest(region.size, limits, upscale=False)
+    if largest.width <= width:
+        return largest
+    # As who asks for `w,` gets it: both then share one derivative.
+    size = _wanted_size(WidthSize(width), region, image, limits)
+    if limits.allow(size):
+        return size
+    return _confine(region.size, Dimensions(width, region.height), limits, upscale=False)
 
 
 def _percent_size(percent: Decimal, region: Dimensions, *, upscale: bool) -> Dimensions:

@@ -1,9 +1,11 @@
-"""Send a body of known length, or the range of it that is asked for, from memory or from an open file."""
+"""Send bodies: from memory or from an open file, all or the range that is asked for; or piece by piece."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 
 from aiohttp import hdrs, web
 
@@ -11,7 +13,15 @@ from iiif_server.caches.derivative import FileSlice
 from iiif_server.web.ranges import ACCEPT_RANGES, content_range, requested_range
 from iiif_server.web.responses import Validators
 
+SEND_TIMEOUT = web.AppKey("send_timeout", float)
+"""Seconds for which a client may take nothing of a body that waits for it."""
+
 _PIECE = 256 << 10
+_TCP = (socket.AF_INET, socket.AF_INET6)
+
+
+class ClientGone(ConnectionError):
+    """The client left in the middle of its answer, or took nothing for too long: nothing failed here."""
 
 
 async def send_body(
@@ -42,29 +52,77 @@ async def send_body(
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = body.length
     await response.prepare(request)
-    await _send_file(request, response, body)
+    _end_when_stalled(request)
+    if body.length:
+        await _send_file(request, response, body)
     await response.write_eof()
     return response
 
 
-async def _send_file(request: web.Request, response: web.StreamResponse, body: FileSlice) -> None:
+async def send_pieces(
+    request: web.Request, pieces: AsyncGenerator[bytes], length: int | None, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Answer 200 with a body that comes in pieces, and close what makes them.
+
+    The answer begins when the first piece is there: what fails before is told. What fails later ends the
+    connection short of the length, or without the mark of a whole body.
+
+    Args:
+        request: of no range.
+        pieces: the body.
+        length: of all of it, in bytes, if known.
+        headers: of the answer, without its length.
+    """
+    response = web.StreamResponse(headers=headers | {hdrs.ACCEPT_RANGES: "none"})
+    response.content_length = length
+    async with aclosing(pieces):
+        first = await anext(pieces, b"")
+        await response.prepare(request)
+        _end_when_stalled(request)
+        await _write(response, first)
+        async for piece in pieces:
+            await _write(response, piece)
+        await response.write_eof()
+    return response
+
+
+def _end_when_stalled(request: web.Request) -> None:
+    """Have the connection ended when the client takes nothing for too long: it holds a file open, or more.
+
+    The system watches that (on Linux: TCP_USER_TIMEOUT, of RFC 5482), also while it sends by itself.
+    """
     if (transport := request.transport) is None:
-        raise ConnectionResetError("The client has gone.")
+        raise ClientGone
+    connection, seconds = transport.get_extra_info("socket"), request.app.get(SEND_TIMEOUT)
+    if seconds and connection.family in _TCP and hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+
+
+async def _send_file(request: web.Request, response: web.StreamResponse, body: FileSlice) -> None:
+    assert request.transport is not None
+    send = asyncio.get_running_loop().sendfile
     try:
-        sent = await asyncio.get_running_loop().sendfile(transport, body.file, body.offset, body.length)
+        with _gone_if_broken():
+            sent = await send(request.transport, body.file, body.offset, body.length)
     except NotImplementedError:  # uvloop has no sendfile
-        sent = await _send_pieces(response, body)
+        sent = 0
+        async with aclosing(body.pieces(_PIECE)) as pieces:
+            async for piece in pieces:
+                await _write(response, piece)
+                sent += len(piece)
     if sent != body.length:
         raise OSError(f"the file ended after {sent} of {body.length} bytes")
 
 
-async def _send_pieces(response: web.StreamResponse, body: FileSlice) -> int:
-    descriptor, end = body.file.fileno(), body.offset + body.length
-    position = body.offset
-    while position < end:
-        piece = await asyncio.to_thread(os.pread, descriptor, min(_PIECE, end - position), position)
-        if not piece:
-            break
+async def _write(response: web.StreamResponse, piece: bytes) -> None:
+    with _gone_if_broken():
         await response.write(piece)
-        position += len(piece)
-    return position - body.offset
+
+
+@contextmanager
+def _gone_if_broken() -> Iterator[None]:
+    """Tell the end of the client's connection from that of another one."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as error:
+        raise ClientGone from error

@@ -23,9 +23,16 @@ _IMAGE_SUFFIX = re.compile(
     r"\.(?:jpe?g|jpe|mpo|jfif|png|tiff?|webp|gif|bmp|jp2|j2k|jpx|jpf|avif|hei[cf]|svg|pdf|dng|psd)",
     re.IGNORECASE,
 )
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}\Z", re.ASCII)
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
 _ATTR_CHARS = "!#$&+^`|"  # with what quote() never touches: RFC 8187 section 3.2.1
 _NOT_PLAIN = re.compile(r"[^ -~]|[\"\\%/:*?<>|]")
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """A file's name and its suffix, with the dot; what follows a dot in words is no suffix."""
+    match = _SUFFIX.search(name, 1)
+    return (name[: match.start()], match[0]) if match else (name, "")
 
 
 def stem_of(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import posixpath
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
@@ -22,29 +24,42 @@ from iiif_server.web.urls import raw_segments
 
 _PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
 _NO_DOWNLOAD = frozenset({"0", "false"})
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
-    """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API section 4).
+    """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API section 4)."""
+    segment, *parameters = raw_segments(request, 5)
+    identifier = parse_identifier(segment, request.app[SITE].profiles.default)
+    parsed = parse_image_parameters(*map(decode_segment, parameters), size_parser=api.parse_size)
+    return await answer_image(request, ImageRequest(identifier, parsed, api), path)
+
+
+async def answer_image(
+    request: web.Request, wanted: ImageRequest, path: str, more_headers: Mapping[str, str] = _NO_HEADERS
+) -> web.StreamResponse:
+    """Answer with a derivative, whatever address asked for it.
 
     A request that the client's own copy answers, and a HEAD request, cause no image work.
+
+    Args:
+        request: its conditions, range and query ``download`` count.
+        wanted: the derivative.
+        path: of the version of the Image API that the canonical address lies under.
+        more_headers: what the address itself adds.
     """
     site = request.app[SITE]
-    segment, *parameters = raw_segments(request, 5)
-    identifier = parse_identifier(segment, site.profiles.default)
-    parsed = parse_image_parameters(*map(decode_segment, parameters), size_parser=api.parse_size)
-    image_request = ImageRequest(identifier, parsed, api)
-    image_id = site.urls.image_id(request, identifier, path)
-    prepared = await site.images.prepare(image_request)
+    image_id = site.urls.image_id(request, wanted.identifier, path)
+    prepared = await site.images.prepare(wanted)
     if not_modified(request, _validators(prepared)):
-        return web.Response(status=304, headers=_headers(image_id, prepared))
+        return web.Response(status=304, headers={**_headers(image_id, prepared), **more_headers})
     title = await _title(request, prepared)
     if request.method == hdrs.METH_HEAD:
-        headers = _headers(image_id, prepared) | _body_headers(prepared, title)
+        headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
         return web.Response(headers=headers | ACCEPT_RANGES)
     prepared, derivative = await site.images.derivative(prepared)
     with derivative:
-        headers = _headers(image_id, prepared) | _body_headers(prepared, title)
+        headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
         return await send_body(request, derivative.body, _validators(prepared), headers)
 
 

@@ -49,9 +49,8 @@ async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.Stre
     return web.Response(body=encode_again(body, coding), headers=headers)
 
 
-async def redirect_to_info(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
+async def redirect_to_info(request: web.Request, path: str) -> web.StreamResponse:
     """``{id}``: 303 to the image's info.json (Image API section 2)."""
-    del api
     (segment,) = raw_segments(request, 1)
     identifier = _identifier(request, segment)
     site = request.app[SITE]

@@ -8,9 +8,11 @@ from aiohttp import web
 
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
+from iiif_server.services.downloads import DownloadService
 from iiif_server.services.images import ImageService
 from iiif_server.services.metrics import MetricsService
 from iiif_server.services.monitor import Monitor
+from iiif_server.services.originals import OriginalService
 from iiif_server.services.status import StatusService
 from iiif_server.web.urls import PublicUrls
 
@@ -24,20 +26,28 @@ class Site:
         documents: makes image information documents.
         profiles: the configured profiles.
         urls: how this server is addressed from outside.
+        originals: finds and opens stored files.
+        downloads: packs them.
         gallery: whether the start page lists images.
         status: tells operators how everything is.
         monitor: what the parts of the server count.
         metrics: what Prometheus reads.
+        thumbnail_width: of thumbnails at most, in pixels.
+        preview_width: of previews at most, in pixels.
     """
 
     images: ImageService
     documents: DocumentService
     profiles: ProfileRegistry
     urls: PublicUrls
+    originals: OriginalService
+    downloads: DownloadService
     gallery: bool
     status: StatusService
     monitor: Monitor
     metrics: MetricsService
+    thumbnail_width: int
+    preview_width: int
 
 
 SITE = web.AppKey("site", Site)

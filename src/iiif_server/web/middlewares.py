@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from iiif_server.errors import IIIFServerError
 from iiif_server.telemetry.lines import printable, shortened
+from iiif_server.web.bodies import ClientGone
 from iiif_server.web.negotiation import prefers
 from iiif_server.web.queries import shown_target
 
@@ -25,12 +26,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """
     try:
         return await handler(request)
-    except ConnectionError:
-        raise  # the client has gone: there is nobody to answer
+    except ClientGone:
+        return _hang_up(request)
     except Exception as error:
+        if isinstance(error, ConnectionError) and _has_left(request):
+            return _hang_up(request)
         if request.writer.output_size:
             logger.exception("%s %s failed amid its answer", request.method, shown_target(request))
-            raise ConnectionAbortedError from error
+            return _hang_up(request)
         if isinstance(error, web.HTTPException) and error.status < 400:
             raise
         return _answer_to(request, error)
@@ -41,9 +44,10 @@ async def answer_options(request: web.Request, handler: Handler) -> web.StreamRe
     """Answer a CORS preflight, and OPTIONS in general (Image API 3.0 section 7.1), at every address."""
     if request.method != hdrs.METH_OPTIONS:
         return await handler(request)
+    methods = _methods(request.match_info.http_exception)
     headers = {
-        hdrs.ALLOW: _METHODS,
-        hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,
+        hdrs.ALLOW: methods,
+        hdrs.ACCESS_CONTROL_ALLOW_METHODS: methods,
         hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _REQUEST_HEADERS,
         hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
     }
@@ -63,20 +67,38 @@ def error_response(
     return web.Response(status=status, text=text + "\n", content_type="text/plain", headers=headers)
 
 
-_METHODS = "GET, HEAD, OPTIONS"
+def _methods(error: Exception | None) -> str:
+    """What is answered at an address, by what the router says of another method there."""
+    posts = isinstance(error, web.HTTPMethodNotAllowed) and hdrs.METH_POST in error.allowed_methods
+    return "GET, HEAD, POST, OPTIONS" if posts else "GET, HEAD, OPTIONS"
+
 
 # The asterisk never covers Authorization, and older browsers take it for a name.
 _REQUEST_HEADERS = (
     "*, Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range"
 )
 
+_CLIENT_GONE = 499
+"""Never sent; what nginx writes into its log."""
+
 _HTTP_TEXTS = {
     404: "There is nothing at this address.",
-    405: "This address answers GET, HEAD and OPTIONS.",
     412: "There is another version at this address than the one asked for.",
     413: "The request is too large.",
     416: "The range lies outside of what is at this address.",
 }
+
+
+def _has_left(request: web.Request) -> bool:
+    """Tell whether the client's connection is the one that broke; profiles have connections as well."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def _hang_up(request: web.Request) -> web.Response:
+    """End the connection. What comes back can't be sent; if it were raised, the framework would log that."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response(status=_CLIENT_GONE, reason="Client Closed Request")
 
 
 def _answer_to(request: web.Request, error: Exception) -> web.Response:
@@ -88,9 +110,12 @@ def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if not isinstance(error, web.HTTPException):
         logger.error("%s %s failed", request.method, shown_target(request), exc_info=error)
         return error_response(request, 500, "The server failed to answer this request.")
-    response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
     if error.status == 405:
-        response.headers[hdrs.ALLOW] = _METHODS
+        methods = _methods(error)
+        response = error_response(request, 405, f"This address answers {methods}.")
+        response.headers[hdrs.ALLOW] = methods
+        return response
+    response = error_response(request, error.status, _HTTP_TEXTS.get(error.status, error.reason))
     if hdrs.CONTENT_RANGE in error.headers:  # of a 416
         response.headers[hdrs.CONTENT_RANGE] = error.headers[hdrs.CONTENT_RANGE]
     return response
