@@ -17,7 +17,6 @@ SEND_TIMEOUT = web.AppKey("send_timeout", float)
 """Seconds for which a client may take nothing of a body that waits for it."""
 
 _PIECE = 256 << 10
-_TCP = (socket.AF_INET, socket.AF_INET6)
 
 
 class ClientGone(ConnectionError):
@@ -94,7 +93,8 @@ def _end_when_stalled(request: web.Request) -> None:
     if (transport := request.transport) is None:
         raise ClientGone
     connection, seconds = transport.get_extra_info("socket"), request.app.get(SEND_TIMEOUT)
-    if seconds and connection.family in _TCP and hasattr(socket, "TCP_USER_TIMEOUT"):
+    is_tcp = getattr(connection, "family", None) in (socket.AF_INET, socket.AF_INET6)
+    if seconds and is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_plus
 
@@ -16,6 +16,8 @@ from iiif_server.iiif.uri import Identifier, parse_identifier
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
 _BODY_SECONDS: Final = 30
+_MOST: Final = 10_000
+"""Items of a list, and fields of a form: reading more would keep everybody else waiting."""
 
 _WORDS: Final = {"true": True, "1": True, "yes": True, "on": True} | {
     "false": False,
@@ -56,11 +58,10 @@ async def read_zip_request(request: web.Request, default_profile: str | None) ->
             if "identifiers" in document:
                 identifiers = _texts(document["identifiers"])
         else:
-            form = body.decode("utf-8", "replace")
-            options |= {name: unquote_plus(value) for name, value in _fields(form)}
+            fields = [(name, unquote_plus(value)) for name, value in _fields(body.decode("utf-8", "replace"))]
+            options |= dict(fields)
             # In a form, the list is encoded once more than in an address.
-            values = [unquote_plus(value) for name, value in _fields(form) if name == "identifiers"]
-            identifiers = _items(values) or identifiers
+            identifiers = _items(value for name, value in fields if name == "identifiers") or identifiers
     if not identifiers:
         raise InvalidRequest("There are no identifiers: want identifiers=a,b,…")
     return ZipRequest(
@@ -76,12 +77,13 @@ def _listed(query: str) -> list[str]:
 
 
 def _items(values: Iterable[str]) -> list[str]:
-    return [item for value in values for item in value.split(",") if item]
+    """The parts of lists, each once."""
+    return _bounded(dict.fromkeys(item for value in values for item in value.split(",") if item))
 
 
 def _fields(text: str) -> list[tuple[str, str]]:
     """Names and encoded values of a query or a form."""
-    parts = (part.partition("=") for part in text.split("&"))
+    parts = (part.partition("=") for part in _bounded(text.split("&")))
     return [(unquote_plus(name), value) for name, _, value in parts]
 
 
@@ -109,7 +111,13 @@ def _texts(value: object) -> list[str]:
     """The identifiers of a JSON array, as segments: there, every name is written as it is."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InvalidRequest("identifiers is not valid: want a list of texts.")
-    return [quote(item, safe=":;=", errors="surrogatepass") for item in value if item]
+    return [quote(item, safe=":;=", errors="surrogatepass") for item in _bounded(value) if item]
+
+
+def _bounded(items: Collection[str]) -> list[str]:
+    if len(items) > _MOST:
+        raise InvalidRequest("Too many images requested.")
+    return list(items)
 
 
 def _option(options: Mapping[str, object], name: str) -> bool:
