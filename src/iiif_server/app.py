@@ -43,6 +43,9 @@ from iiif_server.web.urls import PublicUrls
 
 logger = logging.getLogger(__name__)
 
+DERIVATIVES = "derivatives"
+"""The directory below ``cache_path`` that derivatives are kept in."""
+
 CONFIG_VARIABLE = "IIIF_CONFIG"
 """The environment variable that names the configuration file for servers that call :func:`create_app`."""
 
@@ -137,7 +140,7 @@ def _pool_settings(config: Config) -> PoolSettings:
 async def _start_derivative_cache(config: Config) -> DerivativeCache:
     disk = None
     if config.disk_cache_size:
-        disk = DiskCache(config.cache_path / "derivatives", config.disk_cache_size, processes=1)
+        disk = DiskCache(config.cache_path / DERIVATIVES, config.disk_cache_size, processes=1)
         await disk.start()  # what keeps it from working is logged; the server serves on without it
     return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
 
