@@ -24,6 +24,12 @@ from iiif_server.imaging.tasks import SourceProperties
 from iiif_server.plugins import Plugins, load_plugins, option_models
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]  # only its stubs know that it is generic
+    """A bar that starts no thread of its own."""
+
+    monitor_interval = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Cache:
     """A cache on disk.
@@ -132,7 +138,7 @@ def _explained(cache: Cache) -> Iterator[None]:
 def _progress(what: str) -> Iterable[str]:
     """The leaves, with a bar on a terminal if going through them takes more than a moment."""
     layout = "{desc}: {percentage:3.0f}% |{bar}| {remaining} left"
-    return tqdm(LEAVES, desc=what, bar_format=layout, disable=None, delay=0.5, leave=False)
+    return _Bar(LEAVES, desc=what, bar_format=layout, disable=None, delay=0.5, leave=False)
 
 
 def _sum(amounts: Iterable[Amount]) -> Amount:
