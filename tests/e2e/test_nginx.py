@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,7 +258,8 @@ def test_a_changed_image_is_seen_when_its_time_is_over(site: Site) -> None:
     drawn_picture(60, 40).save(path)
     first = site.ask("image.png", "full/max/0/default.png", "changing")
     time.sleep(2.1)
-    unchanged = site.ask("image.png", "full/max/0/default.png", "changing")
+    unchanged = site.ask("image.png", "full/max/0/default.png", "changing", If_None_Match='"something older"')
+    again = site.ask("image.png", "full/max/0/default.png", "changing")
     drawn_picture(30, 20).save(path)
     time.sleep(2.1)
     changed = site.ask("image.png", "full/max/0/default.png", "changing")
@@ -265,11 +267,35 @@ def test_a_changed_image_is_seen_when_its_time_is_over(site: Site) -> None:
     time.sleep(2.1)
     gone = site.ask("image.png", "full/max/0/default.png", "changing")
 
-    assert [first.cache, unchanged.cache, changed.cache] == ["MISS", "REVALIDATED", "EXPIRED"]
+    assert [first.cache, unchanged.cache, again.cache, changed.cache] == [
+        "MISS",
+        "REVALIDATED",
+        "HIT",
+        "EXPIRED",
+    ]
+    assert again.body == first.body
     assert unchanged.body == first.body
     assert Image.open(io.BytesIO(changed.body)).size == (30, 20)
     assert changed.headers["ETag"] != first.headers["ETag"]
     assert (gone.status, gone.cache, gone.headers["Cache-Control"]) == (404, "EXPIRED", "no-store")
+
+
+@pytest.mark.parametrize("profile", ["herbarium", "asked"])
+def test_a_copy_that_nginx_knows_nothing_of_is_current(site: Site, profile: str) -> None:
+    """The server says so, by either condition, and that answer is kept for nobody: it has no image in it."""
+    drawn_picture(60, 40).save(site.changing / "plain.jpg")
+    rest = "full/55,/0/default.jpg"
+    path = f"/{profile}:plain.jpg/{rest}"
+    with urllib.request.urlopen(site.server.url + path, timeout=10) as direct:
+        tag, modified, body = direct.headers["ETag"], direct.headers["Last-Modified"], direct.read()
+    for condition in ({"If_None_Match": tag}, {"If_Modified_Since": modified}):
+        answer = site.ask("plain.jpg", rest, profile, **condition)
+        assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", tag)
+    for _ in range(2):
+        answer = site.ask("plain.jpg", rest, profile)
+        assert (answer.status, answer.body) == (200, body)
+    assert answer.cache == ("HIT" if profile == "herbarium" else "MISS")
+    assert site.ask("plain.jpg", rest, profile, If_None_Match='"other"').body == body
 
 
 def test_without_cache_for_nothing_is_kept(site: Site) -> None:
@@ -278,6 +304,10 @@ def test_without_cache_for_nothing_is_kept(site: Site) -> None:
 
     assert [answer.cache for answer in answers] == ["MISS"] * 3
     assert {answer.headers["Cache-Control"] for answer in answers} == {"max-age=0"}
+    current = site.ask(
+        "asked.png", "full/max/0/default.png", "asked", If_None_Match=answers[0].headers["ETag"]
+    )
+    assert (current.status, current.headers["Cache-Control"]) == (304, "max-age=0")
 
 
 @pytest.mark.parametrize(

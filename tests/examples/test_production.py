@@ -14,11 +14,11 @@ from dockerfile_parse import DockerfileParser
 from ruamel.yaml import YAML
 
 from iiif_server.cli.main import build_parser
-from iiif_server.cli.serve import _SHUTDOWN_SECONDS
 from iiif_server.config.load import load_config
 from iiif_server.config.model import Config, ServerSettings
 from iiif_server.profiles.disk import DiskOptions
 from iiif_server.profiles.options import parse_byte_size
+from iiif_server.testing.processes import STOP_DEADLINE
 from tests.support.paths import REPOSITORY
 
 EXAMPLE = REPOSITORY / "examples" / "production"
@@ -125,9 +125,9 @@ def test_the_units_limits_fit_the_configuration(unit: dict[str, list[str]], conf
     )
 
     assert parse_byte_size(unit["MemoryMax"][0].replace("G", " GiB")) >= needed
-    assert int(unit["TimeoutStopSec"][0]) > _SHUTDOWN_SECONDS
+    assert int(unit["TimeoutStopSec"][0]) > STOP_DEADLINE
     assert Path("/var/cache") / unit["CacheDirectory"][0] == config.cache_path
-    assert Path(unit["ReadOnlyPaths"][0]) == config.source_path
+    assert unit["ProtectSystem"] == ["strict"]
 
 
 def test_systemd_finds_no_fault_with_the_unit(unit: dict[str, list[str]], tmp_path: Path) -> None:
