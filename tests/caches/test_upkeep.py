@@ -95,6 +95,20 @@ def test_what_is_selected_is_removed(
     assert purge(upkeep, selection).entries == 0
 
 
+def test_whoever_may_not_delete_may_look(directory: CacheDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is of no use any more is left to those who may."""
+    outdated = next(directory.path.glob("??")) / f"{'0' * 40}.iiif"
+    outdated.touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+    assert survey(DerivativeUpkeep(directory))[0].entries == 40
+    assert outdated.exists()
+
+
 def test_what_servers_remove_meanwhile_is_fine(directory: CacheDirectory) -> None:
     """Eviction and a second purge may be at work in the same leaves."""
 

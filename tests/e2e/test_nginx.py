@@ -172,6 +172,15 @@ def test_other_addresses_are_none(site: Site, path: str) -> None:
     assert b"profiles" not in answer.body
 
 
+@pytest.mark.parametrize(
+    "path", ["status", "%73tatus", "health", "metrics", "x/../metrics", "/status", "./status"]
+)
+def test_what_is_for_the_operator_is_for_this_machine(site: Site, path: str) -> None:
+    """However it is written. Another loopback address stands for the rest of the world."""
+    assert site.nginx.ask(f"/iiif/{path}", source="127.0.0.2").status == 403
+    assert site.nginx.ask(f"/iiif/{path}").status != 403
+
+
 def test_the_second_request_does_not_reach_the_server(site: Site) -> None:
     """Whole, in part, its headers alone, or not modified: with every header that the server gave."""
     rest = "0,0,256,256/max/0/default.jpg"

@@ -51,10 +51,17 @@ class Nginx:
     plain_port: int
     certificate: Path
 
-    def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        """Send a request for the raw path below the host; underscores in headers' names stand for hyphens."""
+    def ask(self, path: str, method: str = "GET", *, source: str = "127.0.0.1", **headers: str) -> Answer:
+        """Send a request for the raw path below the host.
+
+        Args:
+            path: percent-encoded.
+            method: of the request.
+            source: the address to send from.
+            headers: underscores in their names stand for hyphens.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.sock = self.secured(HOST)
+        connection.sock = self.secured(HOST, source)
         return _answer(connection, method, path, {"Host": HOST} | headers)
 
     def ask_plainly(self, path: str, host: str = HOST) -> Answer:
@@ -62,10 +69,10 @@ class Nginx:
         connection = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=30)
         return _answer(connection, "GET", path, {"Host": host})
 
-    def secured(self, host: str) -> ssl.SSLSocket:
+    def secured(self, host: str, source: str = "127.0.0.1") -> ssl.SSLSocket:
         """A connection over which this host was asked for."""
         context = ssl.create_default_context(cafile=self.certificate)
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=30, source_address=(source, 0))
         try:
             return context.wrap_socket(plain, server_hostname=host)
         except BaseException:

@@ -114,7 +114,7 @@ class CacheDirectory(OwnedDirectory):
                 if not is_entry and (
                     _OUTDATED.fullmatch(item.name) or time.time() - status.st_mtime > STALE_SECONDS
                 ):
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):  # gone meanwhile; or only looked at, by another user
                         os.unlink(item.name, dir_fd=fd)
                     continue
                 yield Found(item.name, status.st_size, status.st_mtime_ns, is_entry)
