@@ -75,7 +75,7 @@ async def test_a_writer_killed_at_any_moment_leaves_whole_entries_only(
     assert entries(directory)
     for path in entries(directory):
         body = body_of(await disk.get(path.stem))
-        assert body == bytes.fromhex(path.stem) * (size // 20)
+        assert body == bytes.fromhex(path.stem) * (size // 32)
     assert disk.statistics()["damaged"] == 0
     # What the killed ones left half done goes once it is old enough to be nobody's, at the next look.
     (directory / "00").mkdir(exist_ok=True)
