@@ -38,7 +38,7 @@ class PieceProfile(SoundProfile):
     """Notes how large the pieces of an original are asked for, and lends none as a file."""
 
     asked: ClassVar[list[int]] = []
-    use_original = None
+    use_original = None  # type: ignore[assignment]
 
     async def stream_original(self, name: str, chunk_size: int) -> AsyncIterator[bytes]:
         self.asked.append(chunk_size)

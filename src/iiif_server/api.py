@@ -5,7 +5,7 @@ Re-exports only. Whatever is not here may change without notice.
 
 from iiif_server.caches.sources.fetcher import Fetch
 from iiif_server.caches.sources.records import Fetched, NotModified, SourceRecord, StoredSource
-from iiif_server.caches.sources.store import SourceStore
+from iiif_server.caches.sources.store import KeepsSources, SourceStore
 from iiif_server.caches.sources.writer import SourceWriter
 from iiif_server.errors import (
     IIIFServerError,
@@ -46,6 +46,7 @@ __all__ = [
     "ImageInfo",
     "ImageNotFound",
     "InvalidRequest",
+    "KeepsSources",
     "LendsOriginals",
     "ListsNames",
     "NotFound",

@@ -53,6 +53,9 @@ from iiif_server.web.urls import PublicUrls
 
 logger = logging.getLogger(__name__)
 
+DERIVATIVES = "derivatives"
+"""The directory below ``cache_path`` that derivatives are kept in."""
+
 CONFIG_VARIABLE = "IIIF_CONFIG"
 """The environment variable that names the configuration file for servers that call :func:`create_app`."""
 
@@ -219,7 +222,7 @@ async def _stop_taking_requests(app: web.Application) -> None:
 async def _start_derivative_cache(config: Config) -> DerivativeCache:
     disk = None
     if config.disk_cache_size:
-        disk = DiskCache(config.cache_path / "derivatives", config.disk_cache_size, processes=1)
+        disk = DiskCache(config.cache_path / DERIVATIVES, config.disk_cache_size, processes=1)
         await disk.start()  # what keeps it from working is logged; the server serves on without it
     return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
 

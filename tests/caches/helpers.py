@@ -8,8 +8,8 @@ from iiif_server.caches.derivative import Derivative, FileSlice
 
 
 def key_of(name: object) -> str:
-    """A key as the server makes them: 40 evenly spread digits."""
-    return hashlib.blake2b(str(name).encode(), digest_size=20).hexdigest()
+    """A key as the server makes them: 64 evenly spread digits."""
+    return hashlib.blake2b(str(name).encode(), digest_size=32).hexdigest()
 
 
 def body_of(derivative: Derivative | None) -> bytes | None:

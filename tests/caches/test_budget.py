@@ -114,7 +114,7 @@ def test_abandoned_temporaries_count_and_are_never_victims(directory: CacheDirec
     budget = Budget(directory, MIB, 1, 64 * MIB)
     leaf = tmp_path / "00"
     leaf.mkdir()
-    temporary = leaf / f".{'0' * 40}.{'0' * 16}.tmp"
+    temporary = leaf / f".{'0' * 64}.{'0' * 16}.tmp"
     temporary.write_bytes(bytes(MIB // 2))
     for number in range(100):
         put(budget, directory, number)

@@ -9,6 +9,7 @@ import pytest
 
 from iiif_server.caches.directory import STALE_SECONDS, CacheDirectory
 from iiif_server.caches.owned import MARKER, ForeignDirectory
+from iiif_server.caches.upkeep import DerivativeUpkeep, Selection, purge, survey
 from tests.caches.helpers import entry_path, key_of, temporaries
 
 KEY = key_of("image")
@@ -26,7 +27,7 @@ def test_a_directory_with_somebody_elses_files_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ForeignDirectory, match="Name an empty or a new directory"):
         CacheDirectory(tmp_path).claim()
     with pytest.raises(ForeignDirectory):
-        CacheDirectory(tmp_path).purge()
+        purge(DerivativeUpkeep(CacheDirectory(tmp_path)), Selection())
     assert [path.name for path in tmp_path.iterdir()] == ["original.tif"]
 
 
@@ -40,7 +41,7 @@ def test_many_claim_at_once(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(claim_and_write, range(8)))
-        assert directory.survey() == (8, 8 * 4)
+        assert survey(DerivativeUpkeep(directory))[0].entries == 8
 
 
 def test_the_cache_recognises_its_own_files_when_the_marker_was_cleaned_away(
@@ -88,7 +89,7 @@ def test_a_leaf_that_is_a_link_is_never_followed(directory: CacheDirectory, tmp_
         directory.write(KEY, b"body")
     directory.remove(KEY)
     assert list(directory.look(KEY[:2])) == []
-    assert directory.purge() == 0
+    assert purge(DerivativeUpkeep(directory), Selection()).entries == 0
     assert treasure.read_bytes() == b"the only copy"
     assert list(outside.iterdir()) == [treasure]
 
@@ -124,7 +125,7 @@ def test_only_the_caches_own_files_are_seen(directory: CacheDirectory) -> None:
     for name in ("notes.txt", f"{KEY}.iiif.bak", f"{KEY.upper()}.iiif", f".{KEY}.tmp", ".hidden", f"{KEY}"):
         (leaf / name).write_bytes(b"somebody's")
     assert [found.name for found in directory.look(KEY[:2])] == [f"{KEY}.iiif"]
-    assert directory.purge() == 1
+    assert purge(DerivativeUpkeep(directory), Selection()).entries == 1
     assert len(list(leaf.iterdir())) == 6
     assert (directory.path / MARKER).is_file()
 
@@ -143,6 +144,36 @@ def test_a_temporary_that_lost_its_writer_is_deleted_and_a_young_one_is_not(
     found = list(directory.look(KEY[:2]))
     assert {one.name: one.is_entry for one in found} == {young.name: False, f"{KEY}.iiif": True}
     assert sorted(leaf.iterdir()) == sorted([foreign, young, entry_path(directory.path, KEY)])
+
+
+def test_files_of_the_first_format_are_the_caches_own_and_are_cleared_away(
+    directory: CacheDirectory,
+) -> None:
+    """Their keys did not tell whose they are: they are misses, and go when their leaf is looked at."""
+    directory.write(KEY, b"body")
+    leaf = directory.path / KEY[:2]
+    old = [leaf / f"{KEY[:40]}.iiif", leaf / f".{KEY[:40]}.{'0' * 16}.tmp"]
+    for path in old:
+        path.write_bytes(b"IIFC")
+    (directory.path / MARKER).unlink()
+    directory.claim()
+    assert [found.name for found in directory.look(KEY[:2])] == [f"{KEY}.iiif"]
+    assert [path for path in old if path.exists()] == []
+
+
+def test_whether_it_is_there_is_told_without_making_or_claiming_it(tmp_path: Path) -> None:
+    path = tmp_path / "cache"
+    assert not CacheDirectory(path).is_there()
+    path.mkdir()
+    assert CacheDirectory(path).is_there()
+    assert list(path.iterdir()) == []
+    (path / "original.tif").touch()
+    with pytest.raises(ForeignDirectory, match="somebody else's"):
+        CacheDirectory(path).is_there()
+    (path / MARKER).touch()
+    assert CacheDirectory(path).is_there()
+    with pytest.raises(NotADirectoryError):
+        CacheDirectory(path / "original.tif").is_there()
 
 
 def test_nothing_is_removed_once_the_marker_is_gone(directory: CacheDirectory) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiif_server.caches import keys
-from iiif_server.caches.keys import derivative_key, original_key
+from iiif_server.caches.keys import derivative_key, original_key, owner_of, profile_digits
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.parameters import Format, Quality, Rotation
 from iiif_server.iiif.resolve import Operation
@@ -151,10 +151,26 @@ def test_the_render_version_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> No
     assert derivative_key(**INPUTS) != before
 
 
-def test_a_key_is_forty_lowercase_hexadecimal_digits() -> None:
+def test_a_key_is_sixty_four_lowercase_hexadecimal_digits() -> None:
     key = derivative_key(**INPUTS)
-    assert len(key) == 40
+    assert len(key) == 64
     assert bytes.fromhex(key).hex() == key
+
+
+def test_a_key_ends_with_its_owner() -> None:
+    """Whatever else differs; so a directory listing tells whose the files are."""
+    owner = owner_of("mss", "image")
+    others: list[dict[str, Any]] = [{"page": 2}, {"version": "2"}, {"renderer": "pillow 14"}]
+    assert all(derivative_key(**{**INPUTS, **other}).endswith(owner) for other in [{}, *others])
+    assert len({derivative_key(**{**INPUTS, **other})[:40] for other in [{}, *others]}) == 4
+    assert len(owner) == 24
+    assert owner.startswith(profile_digits("mss"))
+
+
+def test_owners_that_look_alike_are_told_apart() -> None:
+    assert len({owner_of("mss", name) for name in LOOK_ALIKES}) == len(LOOK_ALIKES)
+    assert len({owner_of("a", "b:c"), owner_of("a:b", "c"), owner_of("b", "c")}) == 3
+    assert owner_of("mss", "\udcff") != owner_of("mss", "\udcfe")
 
 
 def test_a_value_of_an_unknown_kind_is_refused() -> None:

@@ -39,6 +39,26 @@ def test_without_a_default_profile_a_bare_name_is_404(configured):
     assert "card" not in client.get("/").text  # the gallery is off unless it is asked for
 
 
+@pytest.mark.parametrize("seconds", [0, 86_400])
+def test_how_long_answers_may_be_kept(configured, seconds):
+    """Documents, images, and what tells that a copy is current; not so redirects and errors."""
+    client = configured(profile=f"cache_for: {seconds}")
+    for rest in ("info.json", "full/50,/0/default.jpg"):
+        answer = client.get(f"/herbarium:photo.jpg/{rest}")
+        current = client.get(f"/herbarium:photo.jpg/{rest}", If_None_Match=answer.headers["ETag"])
+        head = client.ask("HEAD", f"/herbarium:photo.jpg/{rest}")
+
+        assert (answer.status, current.status, head.status) == (200, 304, 200)
+        assert {one.headers["Cache-Control"] for one in (answer, current, head)} == {f"max-age={seconds}"}
+    assert client.get("/herbarium:photo.jpg").headers["Cache-Control"] == "no-cache"
+    for path in (
+        "herbarium:no.jpg/info.json",
+        "herbarium:broken.jpg/full/max/0/default.jpg",
+        "herbarium:photo.jpg/x",
+    ):
+        assert client.get(f"/{path}").headers["Cache-Control"] == "no-store"
+
+
 def test_the_options_of_the_answers(configured):
     client = configured(
         "base_url: https://images.example.org/media/\nmin_sizes_size: 300\nmax_width: 600\nmax_height: 400\n"

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from http_origin import image, reply
 
-from iiif_server.api import ImageNotFound, UnreadableSource, UpstreamFailed
+from iiif_server.api import ImageNotFound, KeepsSources, UnreadableSource, UpstreamFailed
+from iiif_server.caches.keys import owner_of
+from iiif_server.caches.owned import LEAVES
 from iiif_server.testing import draw_image
 
 ONE = draw_image("known", 30, 20).original
@@ -133,6 +135,19 @@ async def test_a_failure_is_remembered_for_a_moment(http_profile, origin):
                 await live.get_info("none")
 
     assert sorted(origin.paths) == ["/none", "/x"]
+
+
+async def test_an_operator_finds_what_is_kept_by_the_images_name(http_profile, origin):
+    """Also if it has slashes in it."""
+    origin.pages["/a%2Fb"] = origin.pages["/c"] = image(ONE)
+    async with http_profile(max_age=600).live() as live:
+        await live.get_info("a/b")
+        await live.get_info("c")
+        upkeep = live.sources.upkeep("web")
+        kept = await asyncio.to_thread(lambda: [one for leaf in LEAVES for one in upkeep.look(leaf)])
+
+    assert isinstance(live, KeepsSources)
+    assert {one.owner for one in kept} == {owner_of("web", "a/b"), owner_of("web", "c")}
 
 
 async def test_what_can_not_be_read_is_not_kept(http_profile, origin):

@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 from fake_museum import GUID, IRN
+from iiif_server.api import KeepsSources
+from iiif_server.caches.keys import owner_of
+from iiif_server.caches.owned import LEAVES
 from iiif_server.testing import draw_image
 from iiif_server.testing.leaks import Resources
 
@@ -25,6 +28,14 @@ async def live(museum, services):
 
 async def kept(profile):
     return sorted(await profile._files.keys_by_name())
+
+
+async def test_an_operator_finds_what_is_kept_by_the_images_name(live):
+    upkeep = live.sources.upkeep("mss")
+    found = await asyncio.to_thread(lambda: [one for leaf in LEAVES for one in upkeep.look(leaf)])
+
+    assert isinstance(live, KeepsSources)
+    assert {one.owner for one in found} == {owner_of("mss", GUID), owner_of("mss", OTHER)}
 
 
 async def test_a_withdrawn_image_and_its_files_go(services, live, caplog):

@@ -13,13 +13,16 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from iiif_server.caches.owned import CREATE_FLAGS, LEAVES, MARKER, NO_LEAF, ForeignDirectory, OwnedDirectory
+from iiif_server.caches.keys import KEY_DIGITS
+from iiif_server.caches.owned import CREATE_FLAGS, NO_LEAF, OwnedDirectory
 
 STALE_SECONDS: Final = 3600.0
 """A temporary file older than this lost its writer."""
 
-_ENTRY = re.compile(r"[0-9a-f]{40}\.iiif", re.ASCII)
-_TEMPORARY = re.compile(r"\.[0-9a-f]{40}\.[0-9a-f]{16}\.tmp", re.ASCII)
+_ENTRY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.iiif", re.ASCII)
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{{KEY_DIGITS}}}\.[0-9a-f]{{16}}\.tmp", re.ASCII)
+_OUTDATED = re.compile(r"[0-9a-f]{40}\.iiif|\.[0-9a-f]{40}\.[0-9a-f]{16}\.tmp", re.ASCII)
+"""What the first format called its files: its keys did not tell whose a derivative is."""
 # O_NONBLOCK: opening a FIFO must not hang a thread.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -37,7 +40,7 @@ def file_name(key: str) -> str:
     """The name of a key's entry in its leaf.
 
     Raises:
-        ValueError: the key is not 40 lowercase hexadecimal digits.
+        ValueError: the key is not 64 lowercase hexadecimal digits.
     """
     name = f"{key}.iiif"
     if not _ENTRY.fullmatch(name):
@@ -53,7 +56,7 @@ class CacheDirectory(OwnedDirectory):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, lambda name: _ENTRY.fullmatch(name) or _TEMPORARY.fullmatch(name))
+        super().__init__(path, _is_own)
 
     def open(self, key: str) -> FileIO:
         """Open a key's entry for reading.
@@ -93,11 +96,14 @@ class CacheDirectory(OwnedDirectory):
             self.delete(key[:2], [name])
 
     def look(self, leaf: str) -> Iterator[Found]:
-        """The cache's own files in a leaf; temporaries that lost their writer are deleted on the way."""
+        """The cache's own files in a leaf. What is of no more use is deleted on the way.
+
+        That is: temporaries that lost their writer, and files of the first format.
+        """
         with suppress(*NO_LEAF), self.leaf(leaf) as fd, os.scandir(fd) as items:
             for item in items:
                 is_entry = _ENTRY.fullmatch(item.name) is not None
-                if not is_entry and not _TEMPORARY.fullmatch(item.name):
+                if not is_entry and not _is_own(item.name):
                     continue
                 try:
                     status = item.stat(follow_symlinks=False)
@@ -105,8 +111,10 @@ class CacheDirectory(OwnedDirectory):
                     continue  # deleted meanwhile, by another process
                 if not stat.S_ISREG(status.st_mode):
                     continue
-                if not is_entry and time.time() - status.st_mtime > STALE_SECONDS:
-                    with suppress(FileNotFoundError):
+                if not is_entry and (
+                    _OUTDATED.fullmatch(item.name) or time.time() - status.st_mtime > STALE_SECONDS
+                ):
+                    with suppress(OSError):  # gone meanwhile; or only looked at, by another user
                         os.unlink(item.name, dir_fd=fd)
                     continue
                 yield Found(item.name, status.st_size, status.st_mtime_ns, is_entry)
@@ -121,27 +129,6 @@ class CacheDirectory(OwnedDirectory):
                     os.unlink(name, dir_fd=fd)
                     deleted += 1
         return deleted
-
-    def survey(self) -> tuple[int, int]:
-        """The number of entries and the bytes of all files, by looking at every leaf. For the operator."""
-        entries = size = 0
-        for leaf in LEAVES:
-            for found in self.look(leaf):
-                entries += found.is_entry
-                size += found.size
-        return entries, size
-
-    def purge(self) -> int:
-        """Delete every entry; returns how many. Safe while servers run.
-
-        Raises:
-            ForeignDirectory: the directory has no marker.
-        """
-        if not self.is_claimed():
-            raise ForeignDirectory(f"{self.path} has no {MARKER}: nothing was deleted.")
-        return sum(
-            self.delete(leaf, [found.name for found in self.look(leaf) if found.is_entry]) for leaf in LEAVES
-        )
 
     def _write(self, key: str, parts: tuple[bytes, ...]) -> None:
         name = file_name(key)
@@ -160,6 +147,10 @@ class CacheDirectory(OwnedDirectory):
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=leaf)
                 raise
+
+
+def _is_own(name: str) -> object:
+    return _ENTRY.fullmatch(name) or _TEMPORARY.fullmatch(name) or _OUTDATED.fullmatch(name)
 
 
 def _write_all(fd: int, data: bytes) -> None:

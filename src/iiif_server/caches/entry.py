@@ -10,9 +10,9 @@ from zlib import crc32
 
 from iiif_server.caches.derivative import Derivative, FileSlice
 
-_HEADER = Struct(">4sHQI20s")
+_HEADER = Struct(">4sHQI32s")
 _MAGIC = b"IIFC"
-_VERSION = 1
+_VERSION = 2
 _PIECE = 1 << 20
 
 HEADER_BYTES: Final = _HEADER.size

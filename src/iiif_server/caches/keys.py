@@ -1,17 +1,25 @@
-"""The cache key: one digest over every input that a derivative is a function of."""
+"""The cache key: one digest over every input that a derivative is a function of, and whose it is."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.tasks import RENDER_VERSION, RenderSettings
 
-DIGEST_BYTES = 20
+DIGEST_BYTES: Final = 20
+PROFILE_BYTES: Final = 4
+IMAGE_BYTES: Final = 8
+
+PROFILE_DIGITS: Final = 2 * PROFILE_BYTES
+OWNER_DIGITS: Final = PROFILE_DIGITS + 2 * IMAGE_BYTES
+KEY_DIGITS: Final = 2 * DIGEST_BYTES + OWNER_DIGITS
+"""A key is 40 digits of its own, which spread it and tell it from every other, and 24 that tell its owner."""
 
 
 def derivative_key(
@@ -36,9 +44,10 @@ def derivative_key(
         renderer: a fingerprint of the installed codecs: another encoder makes other bytes.
 
     Returns:
-        40 lowercase hexadecimal digits.
+        64 lowercase hexadecimal digits, the last 24 of which are :func:`owner_of` the image.
     """
-    return _digest([RENDER_VERSION, renderer, profile, name, page, version, operation, settings])
+    inputs = [RENDER_VERSION, renderer, profile, name, page, version, operation, settings]
+    return _digest(_written(inputs), DIGEST_BYTES) + owner_of(profile, name)
 
 
 def original_key(*, profile: str, name: str, version: str) -> str:
@@ -52,14 +61,32 @@ def original_key(*, profile: str, name: str, version: str) -> str:
     Returns:
         40 lowercase hexadecimal digits.
     """
-    return _digest(["original", profile, name, version])
+    return _digest(_written(["original", profile, name, version]), DIGEST_BYTES)
 
 
-def _digest(inputs: list[object]) -> str:
+def owner_of(profile: str, name: str) -> str:
+    """What tells whose a derivative is, for the operator: 24 digits, the first 8 of which are the profile's.
+
+    Two owners may have the same digits. They then share a fate when one is purged, which costs time only.
+    """
+    return profile_digits(profile) + _digest(name, IMAGE_BYTES)
+
+
+@lru_cache(maxsize=256)
+def profile_digits(profile: str) -> str:
+    """What tells the derivatives of one profile: 8 lowercase hexadecimal digits."""
+    return _digest(profile, PROFILE_BYTES)
+
+
+def _written(inputs: list[object]) -> str:
     # JSON quotes and nests, so no two lists of inputs read alike. Nothing is folded or normalised: names that
-    # merely look alike are different names. surrogatepass encodes every str there is, each in its own way.
-    text = json.dumps(inputs, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
+    # merely look alike are different names.
+    return json.dumps(inputs, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _digest(text: str, size: int) -> str:
+    # surrogatepass encodes every str there is, each in its own way.
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
 
 
 def _plain(value: object) -> Any:

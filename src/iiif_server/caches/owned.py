@@ -57,10 +57,22 @@ class OwnedDirectory:
                 with suppress(FileExistsError):
                     os.close(os.open(self.path / MARKER, CREATE_FLAGS, 0o640))
         if not self.is_claimed():
-            raise ForeignDirectory(
-                f"{self.path} has files in it but no {MARKER}: not used as a cache, so that nothing of "
-                "somebody else's is deleted. Name an empty or a new directory."
-            )
+            raise self._foreign()
+
+    def is_there(self) -> bool:
+        """Tell whether there is such a directory, without making or claiming it.
+
+        Raises:
+            ForeignDirectory: there is one that is not the owner's.
+            OSError: it can't be looked at.
+        """
+        try:
+            with os.scandir(self.path) as items:
+                if not self.is_claimed() and not all(self._is_own(item) for item in items):
+                    raise self._foreign()
+        except FileNotFoundError:
+            return False
+        return True
 
     def is_claimed(self) -> bool:
         """Tell whether the marker is there."""
@@ -92,6 +104,12 @@ class OwnedDirectory:
         self.claim()
         with suppress(FileExistsError):
             (self.path / leaf).mkdir(mode=0o750)
+
+    def _foreign(self) -> ForeignDirectory:
+        return ForeignDirectory(
+            f"{self.path} has files in it but no {MARKER}: not used as a cache, so that nothing of "
+            "somebody else's is deleted. Name an empty or a new directory."
+        )
 
     def _is_own(self, item: os.DirEntry[str]) -> bool:
         """Tell whether this may be in the directory before it is claimed.

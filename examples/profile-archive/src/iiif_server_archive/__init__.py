@@ -59,6 +59,11 @@ class ArchiveProfile(Profile[ArchiveOptions]):
             logger=context.logger,
         )
 
+    @property
+    def sources(self) -> SourceStore:
+        """See :class:`KeepsSources`."""
+        return self._store
+
     async def get_info(self, name: str) -> ImageInfo:
         """See :meth:`Profile.get_info`."""
         async with self._lease(name, self.options.check_after) as stored:

@@ -46,8 +46,14 @@ class HttpProfile(Profile[HttpOptions]):
             max_source_bytes=context.max_source_bytes,
             ttl=options.keep_for,
             failure_ttl=options.remember_failures,
+            name_of=self._name_of,
             logger=context.logger,
         )
+
+    @property
+    def sources(self) -> SourceStore:
+        """See :class:`KeepsSources`."""
+        return self._store
 
     async def get_info(self, name: str) -> ImageInfo:
         """See :meth:`Profile.get_info`."""
@@ -128,6 +134,10 @@ class HttpProfile(Profile[HttpOptions]):
 
     def _key(self, name: str) -> str:
         return f"{self._rules.space}/{name}"
+
+    @staticmethod
+    def _name_of(key: str) -> str:
+        return key.partition("/")[2]
 
     def _check_readable(self, name: str) -> None:
         until, error = self._unreadable.get(name, (0.0, None))

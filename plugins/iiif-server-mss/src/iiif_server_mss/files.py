@@ -40,11 +40,12 @@ class Files:
         logger: logging.Logger,
     ) -> None:
         self._origin = origin
-        self._store = SourceStore(
+        self.store = SourceStore(
             directory,
             options.source_cache_size,
             max_source_bytes=max_source_bytes,
             ttl=options.source_cache_ttl,
+            name_of=_name_of,
             logger=logger,
         )
 
@@ -64,13 +65,13 @@ class Files:
             content: what is known of the original's bytes: the digest of its stamp.
             max_age: seconds for which what is there is good enough; ``None`` for ever.
         """
-        return self._store.lease(
+        return self.store.lease(
             _key(document, file, content), partial(self._fetch, document, file), max_age=max_age
         )
 
     async def is_kept(self, document: Document, content: str | None) -> bool:
         """Whether the original is there."""
-        return await self._store.stored(_key(document, document.file, content)) is not None
+        return await self.store.stored(_key(document, document.file, content)) is not None
 
     async def stream(self, document: Document, chunk_size: int) -> AsyncIterator[bytes]:
         """An original's bytes as they come from the origin, without keeping them."""
@@ -81,21 +82,21 @@ class Files:
     async def keys_by_name(self) -> dict[str, list[str]]:
         """What is kept, by the images' names."""
         found: dict[str, list[str]] = {}
-        async for key in self._store.stored_keys():
-            found.setdefault(json.loads(key)[0], []).append(key)
+        async for key in self.store.stored_keys():
+            found.setdefault(_name_of(key), []).append(key)
         return found
 
     async def forget(self, key: str) -> None:
         """Remove a file, once it is lent to nobody."""
-        await self._store.forget(key)
+        await self.store.forget(key)
 
     def statistics(self) -> dict[str, int]:
         """See :meth:`SourceStore.statistics`."""
-        return self._store.statistics()
+        return self.store.statistics()
 
     async def close(self) -> None:
         """See :meth:`SourceStore.close`."""
-        await self._store.close()
+        await self.store.close()
 
     async def _fetch(
         self, document: Document, file: str, writer: SourceWriter, previous: StoredSource | None
@@ -111,3 +112,8 @@ class Files:
 
 def _key(document: Document, file: str, content: str | None) -> str:
     return json.dumps([document.name, document.irn, file, content])
+
+
+def _name_of(key: str) -> str:
+    name: str = json.loads(key)[0]
+    return name

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import aiofiles
-from iiif_server.api import Dimensions, ImageInfo, Profile, ProfileContext, SourceProperties, StoredSource
+from iiif_server.api import (
+    Dimensions,
+    ImageInfo,
+    Profile,
+    ProfileContext,
+    SourceProperties,
+    SourceStore,
+    StoredSource,
+)
 from lru import LRU
 
 from iiif_server_mss.errors import RETRY_AFTER, Complaints, ServiceUnavailable, not_found
@@ -52,6 +60,11 @@ class MssProfile(Profile[MssOptions]):
         self._recheck = Recheck(self._lookups, self._files, options.recheck_interval, logger)
         # What the catalogue says is wrong of them: the properties of originals, by name and content.
         self._corrections: LRU[tuple[str, str], SourceProperties] = LRU(_CORRECTIONS)
+
+    @property
+    def sources(self) -> SourceStore:
+        """See :class:`KeepsSources`."""
+        return self._files.store
 
     async def get_info(self, name: str) -> ImageInfo:
         """See :meth:`Profile.get_info`; afresh once in ``info_cache_ttl`` seconds."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Final
 
@@ -98,6 +99,17 @@ class Room:
             for entry in view.entries:
                 if entry.used < oldest:
                     self._remove(counts, entry)
+
+    def remove(self, leaf: str, digests: AbstractSet[str]) -> list[str]:
+        """Remove sources of a leaf; returns those that are still there, because they are in use.
+
+        Raises:
+            ForeignDirectory: the directory is somebody else's.
+            OSError: it can't be used.
+        """
+        with self._locked() as counts:
+            wanted = [entry for entry in self._clean(counts, leaf).entries if entry.digest in digests]
+            return [entry.digest for entry in wanted if not self._remove(counts, entry)]
 
     @contextmanager
     def _locked(self) -> Iterator[Counts]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from iiif_server.caches.owned import LEAVES, ForeignDirectory
 from iiif_server.caches.sources.complaints import Complaints
@@ -25,6 +25,7 @@ from iiif_server.caches.sources.records import SourceRecord, StoredSource, key_d
 from iiif_server.caches.sources.room import Room
 from iiif_server.caches.sources.sweeper import Sweeper
 from iiif_server.caches.sources.threads import Threads, closed
+from iiif_server.caches.sources.upkeep import SourceUpkeep
 
 _READERS = _WRITERS = 4
 _SWEEP_SECONDS = 3600.0
@@ -53,6 +54,8 @@ class SourceStore:
         overflow: where temporary files go; by default to the system's directory for them.
         wait_seconds: how long to wait for another process that fetches the same source, before fetching it
             as well.
+        name_of: tells the name of the image that a key belongs to; by default the key is the name. With it
+            ``iiif-server cache purge --identifier`` finds an image's sources.
         logger: where to tell of trouble.
         clock: seconds since the epoch.
 
@@ -70,11 +73,12 @@ class SourceStore:
         failure_ttl: float = 0.0,
         overflow: Path | None = None,
         wait_seconds: float = 60.0,
+        name_of: Callable[[str], str] = str,
         logger: logging.Logger | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         logger = logger or logging.getLogger(__name__)
-        files = SourceDirectory(directory)
+        self._directory = files = SourceDirectory(directory)
         self._room = Room(files, max_bytes, ttl)
         self._lender = Lender(files, self._room, min(_TOUCH_SECONDS, (ttl or _SWEEP_SECONDS) / 8))
         self._keeper = Keeper(files, self._room, self._lender)
@@ -99,6 +103,7 @@ class SourceStore:
         seconds = min(_SWEEP_SECONDS, max(1.0, (ttl or _SWEEP_SECONDS) / 4))
         self._sweeper = Sweeper(self._room, self._overflow, self._writers, self._complain, seconds)
         self._clock = clock
+        self._name_of = name_of
         self._hits = self._in_use = 0
         self._closed = False
 
@@ -169,6 +174,10 @@ class SourceStore:
             "max_bytes": self._room.max_bytes,
         }
 
+    def upkeep(self, profile: str) -> SourceUpkeep:
+        """The store as ``iiif-server cache`` sees it, of the profile of this name."""
+        return SourceUpkeep(profile, self._directory, self._room, self._keeper, self._name_of)
+
     async def close(self) -> None:
         """Cancel what is being fetched, close what is lent, and end the threads."""
         self._closed = True
@@ -238,6 +247,19 @@ class SourceStore:
     def _check_open(self) -> None:
         if self._closed:
             raise closed()
+
+
+@runtime_checkable
+class KeepsSources(Protocol):
+    """A profile that keeps what it fetches in a store: ``iiif-server cache`` shows it and purges it.
+
+    The command makes the profile without opening it, so the store is made by ``__init__``.
+    """
+
+    @property
+    def sources(self) -> SourceStore:
+        """The store."""
+        ...
 
 
 def _close_all(loans: list[Loan]) -> None:

@@ -1,0 +1,1 @@
+"""What lies in examples/ is what its pages say."""
