@@ -147,6 +147,20 @@ def test_a_profile_that_is_no_longer_configured_can_be_purged(config: Path) -> N
     assert len(entries(config)) == 1
 
 
+def test_an_identifier_without_a_profile_is_of_the_default_one(config: Path) -> None:
+    """If there is one."""
+    filled(config, ("files", "a"), ("others", "a"))
+    arguments = ("purge", "--config", config, "--identifier", "a")
+    refused = run(*arguments)
+
+    assert (refused.returncode, len(entries(config))) == (1, 2)
+    assert refused.stderr == "'a': want PROFILE:NAME, as there is no default_profile\n"
+
+    config.write_text(CONFIG + "default_profile: others\n")
+    assert run(*arguments).stdout.startswith("derivatives: removed 1 entry, ")
+    assert entries(config)[0].stem.endswith(owner_of("files", "a"))
+
+
 def test_older_than_counts_from_now_and_narrows_the_rest(config: Path) -> None:
     filled(config, ("files", "a"), ("files", "b"), ("others", "c"))
     for path in entries(config):

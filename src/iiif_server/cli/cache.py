@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iiif_server.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from iiif_server.caches.upkeep import Selection
     from iiif_server.cli.serve import Subparsers
@@ -117,7 +119,9 @@ def _selection(config: Config, arguments: argparse.Namespace) -> Selection:
     for text in arguments.identifier:
         profile, colon, name = text.partition(":")
         if not colon:
-            profile, name = config.default_profile or "", text
+            if config.default_profile is None:
+                raise ConfigurationError([f"{text!r}: want PROFILE:NAME, as there is no default_profile"])
+            profile, name = config.default_profile, text
         owners.add(owner_of(_known(config, profile), name))
     if arguments.older_than is None:
         return Selection(frozenset(owners))
