@@ -208,10 +208,11 @@ def _pool_settings(config: Config) -> PoolSettings:
 
 
 def _statistics(pool: WorkerPool, observer: Observer) -> dict[str, Callable[[], Mapping[str, float]]]:
+    before = LogOutput.dropped()  # by an application that ran in this process before
     return {
         "pool": pool.statistics,
         "requests": observer.statistics,
-        "log": lambda: {"dropped": LogOutput.dropped()},
+        "log": lambda: {"dropped": LogOutput.dropped() - before},
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -113,6 +114,39 @@ def test_a_reader_that_is_gone_costs_lines_and_nothing_else():
         for _ in range(10):
             logger.info("lost")
     assert LogOutput.dropped() - before == 10
+
+
+def test_what_was_lost_is_said_exactly_once_it_can_be(monkeypatch):
+    """Two writes fail, and so does the telling of it; the third one works."""
+    written: list[str] = []
+    answers = iter([OSError(28, "full"), OSError(28, "full")])
+    gate = threading.Semaphore(0)
+
+    def write(descriptor, data):
+        gate.acquire()
+        if (error := next(answers, None)) is not None:
+            raise error
+        written.append(bytes(data).decode())
+        return len(data)
+
+    monkeypatch.setattr("iiif_server.telemetry.logs.os.write", write)
+    with log_output(NAME):
+        for batch in (["one"], ["two", "three"], ["four"]):
+            for line in batch:
+                logger.info(line)
+            deadline = time.monotonic() + 10
+            gate.release()
+            while gate._value and time.monotonic() < deadline:
+                time.sleep(0.005)
+            time.sleep(0.05)
+        for _ in range(5):
+            gate.release()
+    text = "".join(written)
+
+    assert "four" in text
+    lost = [word for word in ("one", "two", "three") if f": {word}\n" not in text]
+    confessed = re.findall(r" (\d+) log lines were dropped", text)
+    assert sum(map(int, confessed)) == len(lost) > 0
 
 
 def test_a_full_disk_costs_lines_and_nothing_else():

@@ -88,10 +88,13 @@ class LogOutput(logging.Handler):
         ended = False
         while not ended:
             lines, ended = self._take()
-            if self._unsaid:
-                lines.append(self._confession())
-            if lines and not self._write("".join(f"{line}\n" for line in lines)):
+            unsaid = self._unsaid
+            told = [*lines, self._confession(unsaid)] if unsaid else lines
+            if told and not self._write("".join(f"{line}\n" for line in told)):
                 self._drop(len(lines))
+            else:
+                with LogOutput._counting:
+                    self._unsaid -= unsaid
 
     def _take(self) -> tuple[list[str], bool]:
         """What waits, at least one line, up to a batch; and whether that was the end."""
@@ -108,9 +111,7 @@ class LogOutput(logging.Handler):
                 return lines, False
         return lines, True
 
-    def _confession(self) -> str:
-        with LogOutput._counting:
-            count, self._unsaid = self._unsaid, 0
+    def _confession(self, count: int) -> str:
         text = f"{count} log lines were dropped: nobody took them fast enough"
         record = logging.LogRecord(LOGGER, logging.WARNING, __file__, 0, text, None, None)
         return self.format(record)
