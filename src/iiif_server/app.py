@@ -20,6 +20,7 @@ from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
 from iiif_server.config.model import Config, ConfiguredProfile
+from iiif_server.config.shares import ALONE, Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
@@ -67,26 +68,33 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
         raise SystemExit(str(error)) from None
 
 
-def read_config(path: Path, plugins: Plugins) -> Config:
-    """Read a configuration file against the installed plugins' options.
+def read_config(path: Path, plugins: Plugins, text: str | None = None) -> Config:
+    """Read a configuration file, or its text, against the installed plugins' options.
 
     Raises:
         ConfigurationError: listing every mistake.
     """
-    return load_config(path, option_models(plugins), plugins.failures)
+    return load_config(path, option_models(plugins), plugins.failures, text)
 
 
-def directory_app(directory: Path, plugins: Plugins) -> web.Application:
-    """Wire an application that serves one directory without a configuration file.
+def read_directory(directory: Path, plugins: Plugins) -> Config:
+    """The configuration that serves one directory.
 
     Raises:
         ConfigurationError: there is no such directory.
     """
-    return build_app(directory_config(directory, option_models(plugins), plugins.failures), plugins)
+    return directory_config(directory, option_models(plugins), plugins.failures)
 
 
-def build_app(config: Config, plugins: Plugins) -> web.Application:
-    """Wire one application. Nothing runs before the application starts up."""
+def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.Application:
+    """Wire one application. Nothing runs before the application starts up.
+
+    Args:
+        config: of the server.
+        plugins: that are installed.
+        share: which of the server's processes this application is for.
+    """
+    config = share.of(config)
     logging.getLogger("iiif_server").setLevel(config.log_level)
     app = web.Application(middlewares=[answer_options, answer_errors])
     app.on_response_prepare.append(add_common_headers)
