@@ -98,19 +98,21 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     logging.getLogger("iiif_server").setLevel(config.log_level)
     app = web.Application(middlewares=[answer_options, answer_errors])
     app.on_response_prepare.append(add_common_headers)
-    app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins))
+    app.cleanup_ctx.append(functools.partial(_run_site, config=config, plugins=plugins, share=share))
     add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
     return app
 
 
-async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -> AsyncIterator[None]:
+async def _run_site(
+    app: web.Application, *, config: Config, plugins: Plugins, share: Share
+) -> AsyncIterator[None]:
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
         pool = WorkerPool(_pool_settings(config))
         stack.push_async_callback(pool.close)
         await pool.start()
-        cache = await _start_derivative_cache(config)
+        cache = await _start_derivative_cache(config, share.processes)
         stack.push_async_callback(cache.close)
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
         await stack.enter_async_context(profiles.running())
@@ -142,10 +144,10 @@ def _pool_settings(config: Config) -> PoolSettings:
     )
 
 
-async def _start_derivative_cache(config: Config) -> DerivativeCache:
+async def _start_derivative_cache(config: Config, processes: int) -> DerivativeCache:
     disk = None
     if config.disk_cache_size:
-        disk = DiskCache(config.cache_path / "derivatives", config.disk_cache_size, processes=1)
+        disk = DiskCache(config.cache_path / "derivatives", config.disk_cache_size, processes=processes)
         await disk.start()  # what keeps it from working is logged; the server serves on without it
     return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
 

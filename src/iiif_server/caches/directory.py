@@ -13,12 +13,15 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from iiif_server.caches.locks import remove_unused
 from iiif_server.caches.owned import CREATE_FLAGS, LEAVES, MARKER, NO_LEAF, ForeignDirectory, OwnedDirectory
+from iiif_server.caches.roster import ROSTER
 
 STALE_SECONDS: Final = 3600.0
 """A temporary file older than this lost its writer."""
 
 _ENTRY = re.compile(r"[0-9a-f]{40}\.iiif", re.ASCII)
+_CLAIM = re.compile(r"\.[0-9a-f]{40}\.claim", re.ASCII)
 _TEMPORARY = re.compile(r"\.[0-9a-f]{40}\.[0-9a-f]{16}\.tmp", re.ASCII)
 # O_NONBLOCK: opening a FIFO must not hang a thread.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -45,6 +48,11 @@ def file_name(key: str) -> str:
     return name
 
 
+def claim_name(key: str) -> str:
+    """The name of the file that whoever makes a key's entry has locked."""
+    return f".{file_name(key).removesuffix('.iiif')}.claim"
+
+
 class CacheDirectory(OwnedDirectory):
     """Files by key under one directory. Synchronous; safe for several processes at once; keeps no state.
 
@@ -53,7 +61,8 @@ class CacheDirectory(OwnedDirectory):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, lambda name: _ENTRY.fullmatch(name) or _TEMPORARY.fullmatch(name))
+        kinds = (_ENTRY, _TEMPORARY, _CLAIM)
+        super().__init__(path, lambda name: any(kind.fullmatch(name) for kind in kinds), (ROSTER,))
 
     def open(self, key: str) -> FileIO:
         """Open a key's entry for reading.
@@ -93,10 +102,14 @@ class CacheDirectory(OwnedDirectory):
             self.delete(key[:2], [name])
 
     def look(self, leaf: str) -> Iterator[Found]:
-        """The cache's own files in a leaf; temporaries that lost their writer are deleted on the way."""
+        """The cache's own files in a leaf; what lost its writer or its owner is deleted on the way."""
         with suppress(*NO_LEAF), self.leaf(leaf) as fd, os.scandir(fd) as items:
             for item in items:
                 is_entry = _ENTRY.fullmatch(item.name) is not None
+                if _CLAIM.fullmatch(item.name):
+                    with suppress(OSError):
+                        remove_unused(item.name, fd)  # whoever was killed over it
+                    continue
                 if not is_entry and not _TEMPORARY.fullmatch(item.name):
                     continue
                 try:

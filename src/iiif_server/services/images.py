@@ -156,24 +156,33 @@ class ImageService:
             # Another flight may have landed between this request's look-up and its own take-off.
             if (found := self._cache.get_fast(prepared.key)) is not None and isinstance(found.body, bytes):
                 return prepared, found.body
-            body, failure = None, None
-            try:
-                body = await self._render(prepared)
-            except (UnreadableSource, SourceChanging) as error:
-                failure = error
-            info = await self._infos.refresh(prepared.request.identifier)
-            if info.version == prepared.info.version:
-                if failure is not None:
-                    raise failure
-                assert body is not None
-                await self._cache.put(prepared.key, body)
-                return prepared, body
+            async with self._cache.making(prepared.key) as found_elsewhere:
+                if found_elsewhere is not None:
+                    return prepared, found_elsewhere
+                body, info = await self._render_unchanged(prepared)
+                if body is not None:
+                    await self._cache.put(prepared.key, body)
+                    return prepared, body
             prepared = self._resolve(prepared.request, prepared.profile, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
             log=f"the source of {prepared.request.identifier} changed {_CHANGING_RETRIES} times meanwhile",
             retry_after=2,
         )
+
+    async def _render_unchanged(self, prepared: PreparedImage) -> tuple[bytes | None, ImageInfo]:
+        """Render, and look at the source again: ``None`` and what it is now, if it changed meanwhile."""
+        body, failure = None, None
+        try:
+            body = await self._render(prepared)
+        except (UnreadableSource, SourceChanging) as error:
+            failure = error
+        info = await self._infos.refresh(prepared.request.identifier)
+        if info.version != prepared.info.version:
+            return None, info
+        if failure is not None:
+            raise failure
+        return body, info
 
     async def _render(self, prepared: PreparedImage) -> bytes:
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier

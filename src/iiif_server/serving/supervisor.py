@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 _START_ATTEMPTS: Final = 3
 _RESTART_ATTEMPTS: Final = 8
-_LOOK_SECONDS: Final = 0.1
 
 
 def run_supervisor(orders: Orders, host: str, port: int) -> int:
@@ -66,6 +65,7 @@ class Supervisor:
         self.orders = orders
         self._sockets = sockets
         self._places = [Place(index, self, sockets) for index in range(orders.processes)]
+        self._one_ready = asyncio.Event()
         self._all_ready = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -97,6 +97,7 @@ class Supervisor:
 
     def on_ready(self) -> None:
         """A process serves."""
+        self._one_ready.set()
         if all(place.serves for place in self._places):
             self._all_ready.set()
 
@@ -131,8 +132,9 @@ class Supervisor:
 
     async def _reload(self, orders: Orders) -> None:
         """One process after the other. What the first one refuses, the others are not asked for."""
-        while not any(place.serves for place in self._places):
-            await asyncio.sleep(_LOOK_SECONDS)  # all of them are being replaced
+        while not any(place.serves for place in self._places):  # all of them are being replaced
+            self._one_ready.clear()
+            await self._one_ready.wait()
         for place in self._places:
             problems = await place.reload(orders)
             if not problems:
