@@ -20,6 +20,7 @@ from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
 from iiif_server.config.model import Config, ConfiguredProfile
+from iiif_server.config.shares import ALONE, Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
@@ -83,30 +84,36 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
     return app
 
 
-def read_config(path: Path, plugins: Plugins) -> Config:
-    """Read a configuration file against the installed plugins' options.
+def read_config(path: Path, plugins: Plugins, text: str | None = None) -> Config:
+    """Read a configuration file, or its text, against the installed plugins' options.
 
     Raises:
         ConfigurationError: listing every mistake.
     """
-    return load_config(path, option_models(plugins), plugins.failures)
+    return load_config(path, option_models(plugins), plugins.failures, text)
 
 
-def directory_app(directory: Path, plugins: Plugins) -> web.Application:
-    """Wire an application that serves one directory without a configuration file.
+def read_directory(directory: Path, plugins: Plugins) -> Config:
+    """The configuration that serves one directory.
 
     Raises:
         ConfigurationError: there is no such directory.
     """
-    return build_app(directory_config(directory, option_models(plugins), plugins.failures), plugins)
+    return directory_config(directory, option_models(plugins), plugins.failures)
 
 
-def build_app(config: Config, plugins: Plugins) -> web.Application:
+def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.Application:
     """Wire one application. Nothing runs before the application starts up.
+
+    Args:
+        config: of the server.
+        plugins: that are installed.
+        share: which of the server's processes this application is for.
 
     Raises:
         ConfigurationError: the directory that metrics are to be shared in is none.
     """
+    config = share.of(config)
     logging.getLogger(LOGGER).setLevel(config.log_level)
     log_accesses(config.access_log)
     use_log_format(config.log_format)
@@ -118,7 +125,9 @@ def build_app(config: Config, plugins: Plugins) -> web.Application:
     app[SEND_TIMEOUT] = config.send_timeout
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
-        functools.partial(_run_site, config=config, plugins=plugins, metrics=metrics, observer=observer)
+        functools.partial(
+            _run_site, config=config, plugins=plugins, share=share, metrics=metrics, observer=observer
+        )
     )
     app.on_shutdown.append(_stop_taking_requests)
     add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
@@ -149,7 +158,13 @@ def _observer(config: Config, metrics: Metrics) -> Observer:
 
 
 async def _run_site(
-    app: web.Application, *, config: Config, plugins: Plugins, metrics: Metrics, observer: Observer
+    app: web.Application,
+    *,
+    config: Config,
+    plugins: Plugins,
+    share: Share,
+    metrics: Metrics,
+    observer: Observer,
 ) -> AsyncIterator[None]:
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
@@ -157,7 +172,7 @@ async def _run_site(
         pool = WorkerPool(_pool_settings(config), functools.partial(count_outcome, metrics))
         stack.push_async_callback(pool.close)
         await pool.start()
-        cache = await _start_derivative_cache(config)
+        cache = await _start_derivative_cache(config, share.processes)
         stack.push_async_callback(cache.close)
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
         await stack.enter_async_context(profiles.running())
@@ -220,10 +235,10 @@ async def _stop_taking_requests(app: web.Application) -> None:
     app[SITE].monitor.stop()
 
 
-async def _start_derivative_cache(config: Config) -> DerivativeCache:
+async def _start_derivative_cache(config: Config, processes: int) -> DerivativeCache:
     disk = None
     if config.disk_cache_size:
-        disk = DiskCache(config.cache_path / DERIVATIVES, config.disk_cache_size, processes=1)
+        disk = DiskCache(config.cache_path / DERIVATIVES, config.disk_cache_size, processes=processes)
         await disk.start()  # what keeps it from working is logged; the server serves on without it
     return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
 

@@ -36,11 +36,11 @@ def put(budget: Budget, directory: CacheDirectory, name: object, size: int = SIZ
 def test_a_group_has_no_less_than_its_least_share(
     directory: CacheDirectory, max_bytes: int, share: int
 ) -> None:
-    assert Budget(directory, max_bytes * MIB, 2, 64 * MIB).share == share * MIB
+    assert Budget(directory, max_bytes * MIB, lambda: 2, 64 * MIB).share == share * MIB
 
 
 def test_each_leaf_is_in_one_group(directory: CacheDirectory) -> None:
-    budget = Budget(directory, 1024 * MIB, 2, 64 * MIB)
+    budget = Budget(directory, 1024 * MIB, lambda: 2, 64 * MIB)
     leaves = [leaf for group in budget._groups for leaf in group.leaves]
     assert leaves == [f"{number:02x}" for number in range(256)]
     for number in range(256):
@@ -53,7 +53,7 @@ def test_files_count_in_blocks() -> None:
 
 
 def test_what_is_written_never_exceeds_the_budget(directory: CacheDirectory, tmp_path: Path) -> None:
-    budget = Budget(directory, 2 * MIB, 1, 64 * MIB)
+    budget = Budget(directory, 2 * MIB, lambda: 1, 64 * MIB)
     for number in range(400):
         assert put(budget, directory, number)
         assert bytes_below(tmp_path) <= 2 * MIB
@@ -62,7 +62,7 @@ def test_what_is_written_never_exceeds_the_budget(directory: CacheDirectory, tmp
 
 
 def test_groups_are_kept_one_by_one(directory: CacheDirectory, tmp_path: Path) -> None:
-    budget = Budget(directory, 4 * MIB, 1, MIB)
+    budget = Budget(directory, 4 * MIB, lambda: 1, MIB)
     assert budget.share == MIB
     for number in range(600):
         put(budget, directory, number)
@@ -70,7 +70,7 @@ def test_groups_are_kept_one_by_one(directory: CacheDirectory, tmp_path: Path) -
 
 
 def test_the_least_recently_used_go_first(directory: CacheDirectory, tmp_path: Path) -> None:
-    budget = Budget(directory, MIB, 1, 64 * MIB)
+    budget = Budget(directory, MIB, lambda: 1, 64 * MIB)
     now = time.time()
     for number in range(40):
         put(budget, directory, number)
@@ -84,17 +84,17 @@ def test_the_least_recently_used_go_first(directory: CacheDirectory, tmp_path: P
 
 
 def test_what_is_too_large_a_part_is_not_kept(directory: CacheDirectory) -> None:
-    budget = Budget(directory, 8 * MIB, 1, 64 * MIB)
+    budget = Budget(directory, 8 * MIB, lambda: 1, 64 * MIB)
     assert put(budget, directory, "fits", MIB)
     assert not put(budget, directory, "too large", MIB + 1)
 
 
 def test_what_was_there_before_counts(directory: CacheDirectory, tmp_path: Path) -> None:
-    before = Budget(directory, 16 * MIB, 1, 64 * MIB)
+    before = Budget(directory, 16 * MIB, lambda: 1, 64 * MIB)
     for number in range(300):
         put(before, directory, number)
     # The operator lowered the budget and started again.
-    budget = Budget(directory, MIB, 1, 64 * MIB)
+    budget = Budget(directory, MIB, lambda: 1, 64 * MIB)
     put(budget, directory, "next")
     assert bytes_below(tmp_path) <= MIB
 
@@ -102,7 +102,7 @@ def test_what_was_there_before_counts(directory: CacheDirectory, tmp_path: Path)
 def test_two_that_do_not_know_of_each_other_stay_within_the_bound(
     directory: CacheDirectory, tmp_path: Path
 ) -> None:
-    budgets = [Budget(directory, 4 * MIB, 2, 64 * MIB) for _ in range(2)]
+    budgets = [Budget(directory, 4 * MIB, lambda: 2, 64 * MIB) for _ in range(2)]
     highest = 0
     for number in range(400):
         put(budgets[number % 7 == 0], directory, number)
@@ -111,7 +111,7 @@ def test_two_that_do_not_know_of_each_other_stay_within_the_bound(
 
 
 def test_abandoned_temporaries_count_and_are_never_victims(directory: CacheDirectory, tmp_path: Path) -> None:
-    budget = Budget(directory, MIB, 1, 64 * MIB)
+    budget = Budget(directory, MIB, lambda: 1, 64 * MIB)
     leaf = tmp_path / "00"
     leaf.mkdir()
     temporary = leaf / f".{'0' * 64}.{'0' * 16}.tmp"
@@ -123,7 +123,7 @@ def test_abandoned_temporaries_count_and_are_never_victims(directory: CacheDirec
 
 
 def test_foreign_files_neither_count_nor_go(directory: CacheDirectory, tmp_path: Path) -> None:
-    budget = Budget(directory, MIB, 1, 64 * MIB)
+    budget = Budget(directory, MIB, lambda: 1, 64 * MIB)
     put(budget, directory, "first")
     foreign = tmp_path / key_of("first")[:2] / "notes.txt"
     foreign.write_bytes(bytes(3 * MIB))
@@ -145,7 +145,7 @@ def test_a_group_is_looked_at_now_and_then_only(
         return look(leaf)
 
     monkeypatch.setattr(directory, "look", counting)
-    budget = Budget(directory, 64 * MIB, 2, 64 * MIB)
+    budget = Budget(directory, 64 * MIB, lambda: 2, 64 * MIB)
     for number in range(100):
         put(budget, directory, number)
     # 2 MB written: one look at the start, none before 5 % of the share is written.

@@ -14,6 +14,7 @@ import pytest
 from iiif_server.caches.derivative import FileSlice
 from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.owned import MARKER
+from iiif_server.caches.roster import ROSTER
 from tests.caches.conftest import DiskMaker
 from tests.caches.helpers import body_of, entries, entry_path, key_of, temporaries
 
@@ -210,7 +211,8 @@ async def test_starting_and_reading_scan_nothing_however_much_is_stored(
 
     def counting(look: Callable[..., Any]) -> Callable[..., Any]:
         def count(*path: Any) -> Any:
-            scans.append(path)
+            if ROSTER not in str(path):  # who uses the cache, whatever is stored in it
+                scans.append(path)
             return look(*path)
 
         return count

@@ -22,6 +22,8 @@ class Store:
         self.entries: dict[str, Derivative] = {}
         self.gate = asyncio.Event()
         self.gets = 0
+        self.is_shared = False
+        self.claims: list[str] = []
         self.closed = False
         self.error: Exception | None = None
 
@@ -34,6 +36,14 @@ class Store:
         if self.error is not None:
             raise self.error
         self.entries[key] = Derivative.of(body)
+
+    async def claim(self, key: str) -> int | None:
+        self.claims.append(f"claim {len(self.entries)}")
+        return 7 if self.is_shared else None
+
+    def release(self, key: str, claim: int) -> None:
+        assert claim == 7
+        self.claims.append(f"release {len(self.entries)}")
 
     async def close(self) -> None:
         self.closed = True
@@ -99,6 +109,51 @@ async def test_memory_alone_is_a_cache(tmp_path: Path) -> None:
     assert await cache.get(key_of("other")) is None
     await cache.close()
     assert cache.statistics()["store"] == {}
+
+
+async def test_who_makes_alone_asks_for_no_second_look(store: Store) -> None:
+    cache = DerivativeCache(MemoryCache(0), store)
+    async with cache.making(KEY) as found:
+        assert found is None
+    assert (store.claims, store.gets) == (["claim 0"], 0)
+    await cache.close()
+
+
+async def test_the_right_is_given_up_once_the_derivative_is_in_the_store(store: Store) -> None:
+    store.is_shared = True
+    cache = DerivativeCache(MemoryCache(0), store)
+    async with cache.making(KEY) as found:
+        assert found is None
+        await cache.put(KEY, b"body")
+    await settle()
+    assert store.claims == ["claim 0"]
+    store.gate.set()
+    await settle()
+    assert store.claims == ["claim 0", "release 1"]
+    async with cache.making(KEY) as found:
+        assert found == b"body"
+    assert store.claims[2:] == ["claim 1", "release 1"]
+    await cache.close()
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, asyncio.CancelledError])
+async def test_the_right_is_given_up_by_whoever_fails(store: Store, failure: type[BaseException]) -> None:
+    store.is_shared = True
+    cache = DerivativeCache(MemoryCache(0), store)
+    with pytest.raises(failure):
+        async with cache.making(KEY):
+            raise failure
+    assert store.claims == ["claim 0", "release 0"]
+    await cache.close()
+
+
+async def test_what_another_process_made_is_whole_whatever_its_size(make_disk: DiskMaker) -> None:
+    disk = make_disk(processes=2, small_bytes=10)
+    await disk.put(KEY, b"larger than ten bytes")
+    cache = DerivativeCache(MemoryCache(0), disk)
+    async with cache.making(KEY) as found:
+        assert found == b"larger than ten bytes"
+    await cache.close()
 
 
 async def test_more_than_may_wait_is_not_written(store: Store) -> None:

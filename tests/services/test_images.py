@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.errors import ImageNotFound, InvalidRequest, SourceChanging, UnreadableSource
@@ -82,6 +83,28 @@ async def test_two_hundred_clients_one_rendering(parts):
 
     assert set(await asyncio.gather(*(body(service) for _ in range(200)))) == {b"1"}
     assert len(pool.tasks) == 1
+
+
+async def test_servers_that_share_a_disk_render_once(tmp_path):
+    profile = LendingProfile(tmp_path)
+    pools = [RenderingPool(profile) for _ in range(3)]
+    caches = [
+        DerivativeCache(MemoryCache(1 << 20), DiskCache(tmp_path / "cache", 1 << 26, processes=3))
+        for _ in pools
+    ]
+    rules = {
+        "fake": RenderRules(Limits(max_area=10_000), RenderSettings(), frozenset({Format.JPG}), "codecs")
+    }
+    services = [
+        ImageService(InfoService(ProfileRegistry({"fake": profile})), pool, cache, rules)
+        for pool, cache in zip(pools, caches, strict=True)
+    ]
+    answers = await asyncio.gather(*(body(service) for service in services for _ in range(5)))
+    for cache in caches:
+        await cache.close()
+
+    assert set(answers) == {b"1"}
+    assert sum(len(pool.tasks) for pool in pools) == 1
 
 
 async def test_two_versions_share_the_work_but_not_the_canonical_form(parts):

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from iiif_server.telemetry.metrics import multiprocess_environment
-from iiif_server.telemetry.processes import all_processes, multiprocess_directory, process_ended
+from iiif_server.telemetry.processes import all_processes, process_ended
+from iiif_server.telemetry.sharing import multiprocess_directory, multiprocess_environment
 from tests.support.pictures import drawn_picture
 from tests.support.server import eventually, serve_command
 

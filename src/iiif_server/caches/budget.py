@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,11 +44,13 @@ class Budget:
     Args:
         directory: what is kept within the budget.
         max_bytes: the budget.
-        processes: how many processes write to the directory.
+        processes: tells how many processes write to the directory at present.
         group_bytes: the least share of a group: enough for many entries, few enough to look at quickly.
     """
 
-    def __init__(self, directory: CacheDirectory, max_bytes: int, processes: int, group_bytes: int) -> None:
+    def __init__(
+        self, directory: CacheDirectory, max_bytes: int, processes: Callable[[], int], group_bytes: int
+    ) -> None:
         count = 1
         while count < len(LEAVES) and max_bytes // (count * 2) >= group_bytes:
             count *= 2
@@ -56,7 +59,7 @@ class Budget:
         self.largest = self.share // LARGEST_SHARE
         self.evicted = 0
         self._directory = directory
-        self._look_after = self.share * UNSEEN / processes
+        self._processes = processes
         self._groups = [_Group(LEAVES[start : start + width]) for start in range(0, len(LEAVES), width)]
 
     @property
@@ -77,7 +80,8 @@ class Budget:
         if size > self.largest:
             return False
         group = self._groups[int(key[:2], 16) * len(self._groups) // len(LEAVES)]
-        if group.total is None or group.unseen + size > self._look_after or group.total + size > self.share:
+        look_after = self.share * UNSEEN / self._processes()
+        if group.total is None or group.unseen + size > look_after or group.total + size > self.share:
             group.total = self._look(group)
             group.unseen = 0
             if group.total + size > self.share:

@@ -89,6 +89,12 @@ class DerivativeStore(Protocol):
     async def put(self, key: str, body: bytes) -> None:
         """Keep a derivative, replacing one of the same key as a whole."""
 
+    async def claim(self, key: str) -> int | None:
+        """The right to make what is missing, if others who use this store might make it, too; or ``None``."""
+
+    def release(self, key: str, claim: int) -> None:
+        """Give up a right, once the derivative was put or will not be."""
+
     async def close(self) -> None:
         """Finish what is under way and let go of every resource."""
 

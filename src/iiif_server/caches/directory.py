@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from iiif_server.caches.keys import KEY_DIGITS
+from iiif_server.caches.locks import remove_unused
 from iiif_server.caches.owned import CREATE_FLAGS, NO_LEAF, OwnedDirectory
+from iiif_server.caches.roster import ROSTER
 
 STALE_SECONDS: Final = 3600.0
 """A temporary file older than this lost its writer."""
 
 _ENTRY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.iiif", re.ASCII)
+_CLAIM = re.compile(rf"\.[0-9a-f]{{{KEY_DIGITS}}}\.claim", re.ASCII)
 _TEMPORARY = re.compile(rf"\.[0-9a-f]{{{KEY_DIGITS}}}\.[0-9a-f]{{16}}\.tmp", re.ASCII)
 _OUTDATED = re.compile(r"[0-9a-f]{40}\.iiif|\.[0-9a-f]{40}\.[0-9a-f]{16}\.tmp", re.ASCII)
 """What the first format called its files: its keys did not tell whose a derivative is."""
@@ -48,6 +51,11 @@ def file_name(key: str) -> str:
     return name
 
 
+def claim_name(key: str) -> str:
+    """The name of the file that whoever makes a key's entry has locked."""
+    return f".{file_name(key).removesuffix('.iiif')}.claim"
+
+
 class CacheDirectory(OwnedDirectory):
     """Files by key under one directory. Synchronous; safe for several processes at once; keeps no state.
 
@@ -56,7 +64,7 @@ class CacheDirectory(OwnedDirectory):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, _is_own)
+        super().__init__(path, _is_own, (ROSTER,))
 
     def open(self, key: str) -> FileIO:
         """Open a key's entry for reading.
@@ -98,11 +106,15 @@ class CacheDirectory(OwnedDirectory):
     def look(self, leaf: str) -> Iterator[Found]:
         """The cache's own files in a leaf. What is of no more use is deleted on the way.
 
-        That is: temporaries that lost their writer, and files of the first format.
+        That is: what lost its writer or its owner, and files of the first format.
         """
         with suppress(*NO_LEAF), self.leaf(leaf) as fd, os.scandir(fd) as items:
             for item in items:
                 is_entry = _ENTRY.fullmatch(item.name) is not None
+                if _CLAIM.fullmatch(item.name):
+                    with suppress(OSError):
+                        remove_unused(item.name, fd)  # whoever was killed over it
+                    continue
                 if not is_entry and not _is_own(item.name):
                     continue
                 try:
@@ -149,8 +161,8 @@ class CacheDirectory(OwnedDirectory):
                 raise
 
 
-def _is_own(name: str) -> object:
-    return _ENTRY.fullmatch(name) or _TEMPORARY.fullmatch(name) or _OUTDATED.fullmatch(name)
+def _is_own(name: str) -> bool:
+    return any(kind.fullmatch(name) for kind in (_ENTRY, _TEMPORARY, _CLAIM, _OUTDATED))
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -13,15 +13,18 @@ from io import FileIO
 from pathlib import Path
 
 from iiif_server.caches.budget import Budget
+from iiif_server.caches.claims import Claims
 from iiif_server.caches.derivative import Derivative
 from iiif_server.caches.directory import CacheDirectory, file_name
 from iiif_server.caches.entry import HEADER_BYTES, DamagedEntry, header, load
 from iiif_server.caches.owned import ForeignDirectory
+from iiif_server.caches.roster import Roster
 from iiif_server.caches.throttle import ThrottledLog
 
 logger = logging.getLogger(__name__)
 
 _READERS = 4
+_NO_CLAIM = "can't be shared: what several processes want is made by each"
 
 
 class DiskCache:
@@ -35,8 +38,10 @@ class DiskCache:
         max_bytes: what they may take together.
         small_bytes: bodies up to this size are handed out as bytes, larger ones as an open file.
         touch_seconds: a use within this time after the last recorded one is not recorded.
-        processes: how many processes share the directory, each with a cache like this one.
+        processes: how many processes will share the directory, each with a cache like this one; more of
+            them are noticed.
         group_bytes: the least share of the budget that is evicted from at once.
+        claim_seconds: how long another process may be making what is wanted here before it is made here, too.
     """
 
     def __init__(
@@ -46,12 +51,16 @@ class DiskCache:
         *,
         small_bytes: int = 1 << 20,
         touch_seconds: float = 300.0,
-        processes: int = 2,
+        processes: int = 1,
         group_bytes: int = 256 << 20,
+        claim_seconds: float = 10.0,
     ) -> None:
         self.max_bytes = max_bytes
         self._directory = CacheDirectory(directory)
-        self._budget = Budget(self._directory, max_bytes, processes, group_bytes)
+        self._roster = Roster(directory)
+        self._least_users = processes
+        self._budget = Budget(self._directory, max_bytes, self._users, group_bytes)
+        self._claims = Claims(self._directory, claim_seconds, lambda error: self._complain(error, _NO_CLAIM))
         self._small_bytes = small_bytes
         self._touch_seconds = touch_seconds
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="cache-read")
@@ -67,7 +76,7 @@ class DiskCache:
         Optional: every write tries again, so a cache that can't work yet does so once the reason is gone.
         """
         try:
-            await asyncio.wrap_future(self._writer.submit(self._directory.claim))
+            await asyncio.wrap_future(self._writer.submit(self._claim_directory))
         except (OSError, ForeignDirectory) as error:
             self._complain(error, "is out of use")
             self._failing = True
@@ -105,11 +114,27 @@ class DiskCache:
             self._failing = False
             self._counters["writes" if written else "too_large"] += 1
 
+    async def claim(self, key: str) -> int | None:
+        """The right to make a derivative; ``None`` if nobody else is there, or none is to be had.
+
+        The one who has it looks again before making the derivative, and gives the right up by
+        :meth:`release`.
+        """
+        if self._closed or self._users() == 1:
+            return None
+        return await self._claims.take(key)
+
+    def release(self, key: str, claim: int) -> None:
+        """Give up a right, once the derivative is written or will not be."""
+        self._claims.release(key, claim)
+
     async def close(self) -> None:
         """Finish what is under way, and end the threads."""
         self._closed = True
+        await self._claims.close()
         for executor in (self._readers, self._writer):
             await asyncio.to_thread(executor.shutdown)
+        await asyncio.to_thread(self._roster.leave)
 
     def statistics(self) -> dict[str, int]:
         """Counters and gauges by name.
@@ -133,8 +158,19 @@ class DiskCache:
             future.add_done_callback(_close_unwanted)  # the thread may just have opened the file
             raise
 
+    def _users(self) -> int:
+        return max(self._least_users, self._roster.users)
+
+    def _claim_directory(self) -> None:
+        self._directory.claim()
+        self._roster.enter()
+
     def _read(self, key: str) -> Derivative:
-        file = self._directory.open(key)
+        try:
+            file = self._directory.open(key)
+        except FileNotFoundError:
+            self._roster.count()  # what is missing is about to be made: are there others who might do so?
+            raise
         try:
             self._touch(file)
             return load(file, key, self._small_bytes)
@@ -154,7 +190,7 @@ class DiskCache:
                 os.utime(file.fileno())
 
     def _write(self, key: str, body: bytes) -> bool:
-        self._directory.claim()
+        self._claim_directory()
         if not self._budget.make_room(key, HEADER_BYTES + len(body)):
             return False
         self._directory.write(key, header(key, body), body)

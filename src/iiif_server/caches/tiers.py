@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from iiif_server.caches.derivative import Derivative, DerivativeStore
 from iiif_server.caches.memory import MemoryCache
@@ -41,7 +43,7 @@ class DerivativeCache:
         self._drain_seconds = drain_seconds
         self._pending: dict[str, bytes] = {}
         self._pending_bytes = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: dict[str, asyncio.Task[None]] = {}
         self._skipped = 0
         self._closed = False
 
@@ -84,14 +86,39 @@ class DerivativeCache:
         self._pending[key] = body
         self._pending_bytes += len(body)
         task = asyncio.create_task(self._write(self._store, key, body), name=f"cache write {key}")
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._written(done, key))
+        self._writes[key] = task
+        task.add_done_callback(lambda _: self._written(key))
+
+    @asynccontextmanager
+    async def making(self, key: str) -> AsyncIterator[bytes | None]:
+        """Make a derivative that is in no tier, as the only process that does so if that can be had.
+
+        Yields what another process made meanwhile, or ``None``. What is :meth:`put` in the block is in the
+        store before another process gets the right.
+        """
+        store = self._store
+        claim = None if store is None else await store.claim(key)
+        if store is None or claim is None:
+            yield None
+            return
+
+        def release(_: object = None) -> None:
+            store.release(key, claim)
+
+        try:
+            found = await self.get(key)
+            yield None if found is None else await _content(found)
+        finally:
+            if writing := self._writes.get(key):
+                writing.add_done_callback(release)
+            else:
+                release()
 
     async def close(self) -> None:
         """Wait for the pending writes, within bounds, and close the store."""
         self._closed = True
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+        if self._writes:
+            _, late = await asyncio.wait(self._writes.values(), timeout=self._drain_seconds)
             for task in late:
                 task.cancel()
             if late:
@@ -119,6 +146,12 @@ class DerivativeCache:
             # A store must not raise; one that does costs speed, not the server.
             logger.exception("Derivative cache: %s failed to write", type(store).__name__)
 
-    def _written(self, task: asyncio.Task[None], key: str) -> None:
-        self._tasks.discard(task)
+    def _written(self, key: str) -> None:
+        del self._writes[key]
         self._pending_bytes -= len(self._pending.pop(key))
+
+
+async def _content(derivative: Derivative) -> bytes:
+    with derivative:
+        body = derivative.body
+        return body if isinstance(body, bytes) else await asyncio.to_thread(body.read)

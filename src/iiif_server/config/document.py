@@ -56,14 +56,14 @@ class Document:
         return self.lines.get(location, 0)
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML file.
+def read_document(path: Path, text: str | None = None) -> Document:
+    """Read a YAML file, or the text that :func:`read_text` gave earlier.
 
     Raises:
         ConfigurationError: the file can't be read, or is not YAML.
     """
     label = one_line(str(path))
-    root = _compose(_read_text(path, label), label)
+    root = _compose(read_text(path) if text is None else text, label)
     if root is None:
         return Document(label, None)
     reader = _Reader()
@@ -74,7 +74,13 @@ def read_document(path: Path) -> Document:
     return Document(label, data, reader.lines, tuple(reader.problems), frozenset(reader.unread))
 
 
-def _read_text(path: Path, label: str) -> str:
+def read_text(path: Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ConfigurationError: the file can't be read.
+    """
+    label = one_line(str(path))
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

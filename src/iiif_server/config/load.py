@@ -29,18 +29,21 @@ OptionModels = Mapping[str, type[ProfileOptions]]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def load_config(path: Path, option_models: OptionModels, load_failures: Mapping[str, str]) -> Config:
+def load_config(
+    path: Path, option_models: OptionModels, load_failures: Mapping[str, str], text: str | None = None
+) -> Config:
     """Read a configuration file.
 
     Args:
         path: of a YAML file; relative paths in it start at its directory.
         option_models: the options of each installed profile type, by the type's name.
         load_failures: why plugins could not be loaded, by the plugin's name.
+        text: the file's content, if it was read before.
 
     Raises:
         ConfigurationError: with one line for every mistake in the file.
     """
-    document = read_document(path)
+    document = read_document(path, text)
     return _Loader(document, option_models, load_failures, path.absolute().parent).load()
 
 

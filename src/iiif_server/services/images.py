@@ -173,25 +173,34 @@ class ImageService:
             # Another flight may have landed between this request's look-up and its own take-off.
             if (found := self._cache.peek(prepared.key)) is not None and isinstance(found.body, bytes):
                 return _Made(prepared, found.body, Tier.MEMORY, {})
-            outcome, failure = None, None
-            try:
-                outcome = await self._render(prepared)
-            except (UnreadableSource, SourceChanging) as error:
-                failure = error
-            info = await self._infos.refresh(prepared.request.identifier)
-            if info.version == prepared.info.version:
-                if failure is not None:
-                    raise failure
-                assert outcome is not None
-                await self._cache.put(prepared.key, outcome.body)
-                steps = {"queue": outcome.waited} | read_steps(outcome.meta)
-                return _Made(prepared, outcome.body, Tier.WORKER, steps)
+            async with self._cache.making(prepared.key) as found_elsewhere:
+                if found_elsewhere is not None:
+                    return _Made(prepared, found_elsewhere, Tier.DISK, {})
+                outcome, info = await self._render_unchanged(prepared)
+                if outcome is not None:
+                    await self._cache.put(prepared.key, outcome.body)
+                    steps = {"queue": outcome.waited} | read_steps(outcome.meta)
+                    return _Made(prepared, outcome.body, Tier.WORKER, steps)
             prepared = self._resolve(prepared.request, prepared.profile, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
             log=f"the source of {prepared.request.identifier} changed {_CHANGING_RETRIES} times meanwhile",
             retry_after=2,
         )
+
+    async def _render_unchanged(self, prepared: PreparedImage) -> tuple[Outcome | None, ImageInfo]:
+        """Render, and look at the source again: ``None`` and what it is now, if it changed meanwhile."""
+        outcome, failure = None, None
+        try:
+            outcome = await self._render(prepared)
+        except (UnreadableSource, SourceChanging) as error:
+            failure = error
+        info = await self._infos.refresh(prepared.request.identifier)
+        if info.version != prepared.info.version:
+            return None, info
+        if failure is not None:
+            raise failure
+        return outcome, info
 
     async def _render(self, prepared: PreparedImage) -> Outcome:
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier

@@ -11,7 +11,7 @@ from iiif_server.execution.messages import Outcome
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.services.monitor import Monitor
 from iiif_server.telemetry.metrics import Metrics, Sampler, exposition
-from iiif_server.telemetry.processes import multiprocess_directory
+from iiif_server.telemetry.sharing import multiprocess_directory
 
 SAMPLE_SECONDS: Final = 1.0
 """How old another process's gauges may be."""

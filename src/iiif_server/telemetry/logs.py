@@ -37,8 +37,12 @@ class LogOutput(logging.Handler):
         log_format: what lines look like.
         descriptor: where they go.
         capacity: how many may wait.
+
+    Attributes:
+        log_format: what lines look like now.
     """
 
+    log_format: LogFormat
     _counting: ClassVar[threading.Lock] = threading.Lock()
     _dropped: ClassVar[int] = 0
 
@@ -51,7 +55,7 @@ class LogOutput(logging.Handler):
         self, log_format: LogFormat, *, descriptor: int = STANDARD_ERROR, capacity: int = CAPACITY
     ) -> None:
         super().__init__()
-        self.setFormatter(FORMATTERS[log_format]())
+        self.use(log_format)
         self._descriptor = descriptor
         self._capacity = capacity
         self._unsaid = 0
@@ -59,6 +63,11 @@ class LogOutput(logging.Handler):
         self._closing = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="log-writer", daemon=True)
         self._writer.start()
+
+    def use(self, log_format: LogFormat) -> None:
+        """Have lines look like this from now on."""
+        self.log_format = log_format
+        self.setFormatter(FORMATTERS[log_format]())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Put the finished line into the queue, or count it as dropped."""
@@ -164,7 +173,12 @@ def log_output(
 def use_log_format(log_format: LogFormat) -> None:
     """Change what the lines of this process look like, as a configuration wants it that was just read."""
     for output in _outputs:
-        output.setFormatter(FORMATTERS[log_format]())
+        output.use(log_format)
+
+
+def log_format_in_use() -> LogFormat:
+    """What the lines of this process look like."""
+    return next((output.log_format for output in _outputs), "human")
 
 
 def log_accesses(wanted: bool) -> None:

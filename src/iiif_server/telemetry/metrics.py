@@ -17,15 +17,11 @@ from prometheus_client import (
 
 from iiif_server import __version__
 from iiif_server.errors import ConfigurationError
-from iiif_server.telemetry.processes import (
-    VARIABLE,
-    all_processes,
-    multiprocess_directory,
-    multiprocess_environment,
-)
+from iiif_server.telemetry.processes import all_processes
 from iiif_server.telemetry.sampled import SAMPLED, Statistics
+from iiif_server.telemetry.sharing import VARIABLE, multiprocess_directory
 
-__all__ = ["CONTENT_TYPE", "Metrics", "RequestKey", "create_metrics", "multiprocess_environment"]
+__all__ = ["CONTENT_TYPE", "Metrics", "RequestKey", "create_metrics"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Of the text format, which every Prometheus and everything that reads its metrics understands."""

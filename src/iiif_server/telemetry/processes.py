@@ -4,7 +4,7 @@ Each process counts in memory that is mapped from files of its own, and whicheve
 multiprocess mode of ``prometheus_client``. What a supervisor of processes has to do:
 
 1. make an empty directory at each start of the server, best in memory (``/dev/shm``); remove it at the end;
-2. start each process with :func:`multiprocess_environment` of it in its environment;
+2. start each process with ``telemetry.sharing.multiprocess_environment`` of it in its environment;
 3. once a process has ended, call :func:`process_ended` with its id, so that its gauges are forgotten and its
    counters kept.
 """
@@ -23,28 +23,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-
 _LOCK_FILE: Final = "lock"
 _ENDED: Final = "ended"
 """Stands where a process id does, in the names of the files that hold what ended processes have counted."""
 
 _LASTING: Final = ("counter", "histogram")
-
-
-def multiprocess_environment(directory: Path) -> dict[str, str]:
-    """The environment variables of a process that counts together with others.
-
-    Args:
-        directory: the same one for all of them; nothing else is in it.
-    """
-    return {VARIABLE: os.fspath(directory)}
-
-
-def multiprocess_directory() -> Path | None:
-    """Where this process and the others count; ``None`` if it counts alone."""
-    directory = os.environ.get(VARIABLE)
-    return Path(directory) if directory else None
 
 
 def process_ended(directory: Path, process_id: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iiif_server.caches.sources.overflow import Overflow
 from iiif_server.caches.sources.sweeper import Sweeper
-from iiif_server.caches.sources.threads import Threads
+from iiif_server.caches.threads import Threads
 from tests.caches.sources.helpers import until
 from tests.caches.sources.test_room import Files
 

@@ -15,8 +15,8 @@ from iiif_server.caches.sources.loan import Loan
 from iiif_server.caches.sources.overflow import Overflow
 from iiif_server.caches.sources.part import Part
 from iiif_server.caches.sources.records import Fetched, NotModified, SourceRecord, StoredSource
-from iiif_server.caches.sources.threads import Threads
 from iiif_server.caches.sources.writer import SourceWriter
+from iiif_server.caches.threads import Threads
 from iiif_server.errors import ImageNotFound
 
 _FIRST_PAUSE: Final = 0.01

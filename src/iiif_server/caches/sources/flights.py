@@ -11,7 +11,7 @@ from iiif_server.caches.sources.failures import Failures
 from iiif_server.caches.sources.fetcher import Fetch, Fetcher
 from iiif_server.caches.sources.freshness import Freshness
 from iiif_server.caches.sources.loan import Loan
-from iiif_server.caches.sources.threads import closed
+from iiif_server.caches.threads import closed
 
 _CLOSE_SECONDS: Final = 5.0
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from iiif_server.caches.locks import create_locked, is_in_place, remove, remove_unused
 from iiif_server.caches.owned import NO_LEAF, ForeignDirectory
 from iiif_server.caches.sources.directory import (
     LARGEST_RECORD,
@@ -20,7 +21,6 @@ from iiif_server.caches.sources.directory import (
 )
 from iiif_server.caches.sources.lender import Lender
 from iiif_server.caches.sources.loan import Loan
-from iiif_server.caches.sources.locks import create_locked, is_in_place, remove, remove_unused
 from iiif_server.caches.sources.records import DamagedRecord, SourceRecord, encode
 from iiif_server.caches.sources.room import Room
 

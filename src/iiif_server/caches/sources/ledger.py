@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from iiif_server.caches.locks import is_in_place, try_lock
 from iiif_server.caches.owned import LEAVES, OwnedDirectory
-from iiif_server.caches.sources.locks import is_in_place, try_lock
 
 LEDGER: Final = "ledger"
 """The file's name, beside the leaves."""

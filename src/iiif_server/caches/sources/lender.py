@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from iiif_server.caches.locks import open_shared, remove, remove_unused
 from iiif_server.caches.owned import NO_LEAF, ForeignDirectory
 from iiif_server.caches.sources.directory import SourceDirectory, record_name, source_name
 from iiif_server.caches.sources.loan import Loan
-from iiif_server.caches.sources.locks import open_shared, remove, remove_unused
 from iiif_server.caches.sources.records import DamagedRecord, SourceRecord
 from iiif_server.caches.sources.room import Room
 

@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from iiif_server.caches.sources.locks import create_locked, remove_unused
+from iiif_server.caches.locks import create_locked, remove_unused
 
 _NAME = re.compile(r"iiif-server-[0-9a-f]{16}\.source", re.ASCII)
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from iiif_server.caches.budget import on_disk
+from iiif_server.caches.locks import remove, remove_unused, seized
 from iiif_server.caches.owned import LEAVES
 from iiif_server.caches.sources.directory import Entry, SourceDirectory, View, record_name
 from iiif_server.caches.sources.ledger import Counts, Ledger
-from iiif_server.caches.sources.locks import remove, remove_unused, seized
 
 LARGEST_SHARE: Final = 2
 """A source above ``max_bytes / LARGEST_SHARE`` would push out too many others, and is not kept."""

@@ -24,8 +24,8 @@ from iiif_server.caches.sources.overflow import Overflow
 from iiif_server.caches.sources.records import SourceRecord, StoredSource, key_digest
 from iiif_server.caches.sources.room import Room
 from iiif_server.caches.sources.sweeper import Sweeper
-from iiif_server.caches.sources.threads import Threads, closed
 from iiif_server.caches.sources.upkeep import SourceUpkeep
+from iiif_server.caches.threads import Threads, closed
 
 _READERS = _WRITERS = 4
 _SWEEP_SECONDS = 3600.0

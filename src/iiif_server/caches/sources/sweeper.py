@@ -8,7 +8,7 @@ from collections.abc import Callable
 from iiif_server.caches.owned import LEAVES, ForeignDirectory
 from iiif_server.caches.sources.overflow import Overflow
 from iiif_server.caches.sources.room import Room
-from iiif_server.caches.sources.threads import Threads
+from iiif_server.caches.threads import Threads
 
 
 class Sweeper:

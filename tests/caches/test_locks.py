@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iiif_server.caches.sources.locks import create_locked, open_shared, remove, remove_unused
+from iiif_server.caches.locks import create_locked, open_shared, remove, remove_unused
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def create_locked(name: str, directory: int | None = None, mode: int = 0o640) ->
         os.close(fd)  # its former owner removed it meanwhile
 
 
-def open_shared(name: str, directory: int) -> int | None:
+def open_shared(name: str, directory: int | None = None) -> int | None:
     """Open a file for reading under a shared lock: nobody removes it before it is closed.
 
     Returns:

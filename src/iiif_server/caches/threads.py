@@ -71,7 +71,7 @@ class Threads:
 
 def closed() -> ServerBusy:
     """What those get who ask while the server ends."""
-    return ServerBusy("The server is about to end.", log="a source store was used after it was closed")
+    return ServerBusy("The server is about to end.", log="a cache was used after it was closed")
 
 
 def _report(future: Future[object]) -> None:

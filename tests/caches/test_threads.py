@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from iiif_server.caches.sources.threads import Threads
+from iiif_server.caches.threads import Threads
 from iiif_server.errors import ServerBusy
 from tests.caches.sources.helpers import until
 

@@ -1,0 +1,118 @@
+"""An application on the listening sockets, from its start until its last connection is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.hdrs import CONNECTION
+
+from iiif_server.app import build_app, read_config, read_directory
+from iiif_server.config.shares import Share
+from iiif_server.errors import ConfigurationError
+from iiif_server.execution.pool import WorkerStartFailed
+from iiif_server.plugins import Plugins
+from iiif_server.serving.listening import BACKLOG
+from iiif_server.serving.orders import Orders
+
+SHUTDOWN_SECONDS: Final = 10.0
+"""How long requests in flight may take once the application is to end."""
+
+LINGER_SECONDS: Final = 5.0
+"""How long idle connections are still served after another application took over."""
+
+_FRESH_SECONDS = 0.2
+"""What a connection that was just made has to bring its request, even in a hurry."""
+
+_CUT_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
+
+
+def build(orders: Orders, plugins: Plugins) -> web.Application:
+    """Make the application of one process. Blocks.
+
+    Raises:
+        ConfigurationError: with every mistake.
+    """
+    if orders.config is not None:
+        config = read_config(Path(orders.config), plugins, orders.text)
+    else:
+        config = read_directory(Path(str(orders.directory)), plugins)
+    return build_app(config, plugins, Share(orders.process, orders.processes))
+
+
+class ServedApplication:
+    """Runs an application once.
+
+    Args:
+        app: not started yet.
+    """
+
+    def __init__(self, app: web.Application) -> None:
+        self._is_ending = False
+        app.on_response_prepare.append(self._announce_end)
+        # A client that has gone takes its unfinished request with it: work that nobody waits for is dropped.
+        self._runner = web.AppRunner(
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=_CUT_SECONDS
+        )
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Start up, and take connections from these sockets, which others may listen on as well.
+
+        Raises:
+            ConfigurationError: the workers or a profile can't be started; nothing is left running.
+        """
+        try:
+            await self._runner.setup()
+            for sock in sockets:
+                await web.SockSite(self._runner, sock.dup(), backlog=BACKLOG).start()
+        except BaseException as error:
+            await self._runner.cleanup()
+            if isinstance(error, WorkerStartFailed):
+                reason = f"The image workers can't be started: {error.reason}"
+                raise ConfigurationError([reason]) from None
+            raise
+
+    async def end(self, hurry: asyncio.Event | None = None) -> None:
+        """Take no more connections, answer what was asked, and close everything.
+
+        An idle connection may bring a request at any moment, and a client can't tell whether one that was
+        sent while it was closed had been read. So while there is no hurry, idle ones stay for a while, and
+        are closed with their next answer, which says so (RFC 9112 section 9.6).
+
+        Args:
+            hurry: set when idle connections are to be closed at once; ``None`` if they are from the start.
+        """
+        for site in self._runner.sites:
+            await site.stop()
+        self._is_ending = True
+        if server := self._runner.server:
+            if hurry is not None:
+                await _no_connections(server, LINGER_SECONDS, hurry)
+            await _no_connections(server, _FRESH_SECONDS)
+            server.pre_shutdown()
+            with suppress(TimeoutError):
+                # aiohttp takes its own timeout twice, if the client has stopped reading.
+                async with asyncio.timeout(SHUTDOWN_SECONDS):
+                    await server.shutdown(SHUTDOWN_SECONDS)
+        await self._runner.cleanup()
+
+    async def _announce_end(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
+        if self._is_ending:
+            response.force_close()
+            response.headers[CONNECTION] = "close"
+
+
+async def _no_connections(server: web.Server, seconds: float, hurry: asyncio.Event | None = None) -> None:
+    """Wait until no connection is left, for so long at most and only while there is no hurry."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while server.connections and not (hurry and hurry.is_set()):
+        if loop.time() > until:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,265 @@
+"""Several server processes on one port, and what becomes of them."""
+
+import asyncio
+import json
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.pictures import drawn_picture
+from tests.support.server import ServerFactory, ServerProcess, eventually, serve_command
+from tests.support.strict import StrictClients
+
+pytestmark = pytest.mark.e2e
+
+CHILD = "iiif_server.serving.child"
+CONFIG = """\
+cache_path: cache
+default_profile: files
+image_pool_size: 2
+profiles:
+  files:
+    type: disk
+    rights: http://creativecommons.org/publicdomain/mark/1.0/
+    path: pictures
+    cache_for: {seconds}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "pictures").mkdir()
+    for name in ("one.jpg", "two.jpg"):
+        drawn_picture(900, 700).save(tmp_path / "pictures" / name)
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(seconds=100))
+    return path
+
+
+@pytest.fixture
+def serving(server: ServerFactory, config: Path) -> ServerProcess:
+    return server.serve("--config", str(config), "--processes", "2")
+
+
+def children(server: ServerProcess) -> list[psutil.Process]:
+    """The processes that answer."""
+    return [process for process in server.tree() if CHILD in " ".join(process.cmdline())]
+
+
+def seconds_of(server: ServerProcess) -> str:
+    """What the configuration says of caching, as clients see it. Over a connection of its own."""
+    with urllib.request.urlopen(server.image_url("one.jpg"), timeout=30) as response:
+        return str(response.headers["Cache-Control"].rpartition("=")[2])
+
+
+def paths() -> list[str]:
+    """Of tiles that are found in the cache, and of some that are rendered."""
+    return [
+        f"/files:{name}/{x},0,300,300/150,/0/default.jpg"
+        for name in ("one.jpg", "two.jpg")
+        for x in range(40)
+    ]
+
+
+async def reloaded(server: ServerProcess, times: int) -> None:
+    """Wait until the configuration was reloaded so many times."""
+    await eventually(lambda: server.output().count("was reloaded") >= times, 30, "the reload is logged")
+
+
+async def test_processes_share_port_and_workers(serving: ServerProcess) -> None:
+    """As many processes as were asked for, each with its part of the workers, said to be ready once."""
+    assert len(children(serving)) == 2
+    assert len(serving.workers()) == 2
+    assert serving.output().count("iiif-server is ready") == 1
+    for child in children(serving):
+        with StrictClients(serving.port or 0, paths()).running() as clients:
+            clients.answered(20)
+        assert clients.failures == {}
+        child.suspend()  # the other one answers alone
+        child.resume()
+
+
+async def test_the_supervisor_is_small(serving: ServerProcess) -> None:
+    """It has loaded nothing that a client or a source can reach."""
+    loaded = Path(f"/proc/{serving.pid}/maps").read_text()
+
+    assert not [
+        name for name in ("aiohttp", "uvloop", "PIL", "numpy", "imagecodecs", "tifffile") if name in loaded
+    ]
+
+
+async def test_a_killed_process_is_replaced(serving: ServerProcess) -> None:
+    """Its connections break, nothing else does, and its workers end with it."""
+    first, second = children(serving)
+    workers = first.children()
+    first.kill()
+    await eventually(lambda: len(children(serving)) == 2 and len(serving.workers()) == 2, 15, "it is back")
+
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+    assert second.is_running()
+    with StrictClients(serving.port or 0, paths()).running() as clients:
+        clients.answered(20)
+    assert clients.failures == {}
+
+
+async def test_killed_again_and_again(serving: ServerProcess) -> None:
+    """While one process keeps dying, the other answers."""
+    for _ in range(4):
+        victim = children(serving)[0]
+        victim.kill()
+        await eventually(lambda: len(children(serving)) == 2, 15, "there is another")
+        assert seconds_of(serving) == "100"
+
+    assert serving.process.poll() is None
+
+
+async def test_a_killed_supervisor_leaves_nobody(serving: ServerProcess) -> None:
+    """Server processes and workers end with it."""
+    serving.process.kill()
+    await eventually(lambda: not serving.tree(), 5, "every process is gone")
+    serving.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_every_process_ends_it_well(serving: ServerProcess, number: int) -> None:
+    """As a service manager or a terminal sends it: what was begun is answered, and the exit code is 0."""
+    with StrictClients(serving.port or 0, paths()).running() as clients:
+        clients.answered(20)
+        for process in serving.tree():
+            process.send_signal(number)
+        code = await asyncio.to_thread(serving.wait)
+
+    assert code == 0
+    assert serving.tree() == []
+    assert set(clients.outcomes) <= {
+        "200",
+        "ConnectionRefusedError",
+        "RemoteDisconnected",
+        "ConnectionResetError",
+    }
+    assert "Traceback" not in serving.output()
+
+
+async def test_a_second_signal_ends_it_at_once(serving: ServerProcess) -> None:
+    """Whatever is under way."""
+    for child in children(serving):
+        child.suspend()  # it would take for ever
+    serving.process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.3)
+    assert serving.process.poll() is None
+    serving.process.send_signal(signal.SIGTERM)
+
+    assert await asyncio.to_thread(serving.wait) == 128 + signal.SIGTERM
+    await eventually(lambda: not serving.tree(), 5, "every process is gone")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_reload_under_load(server: ServerFactory, config: Path, processes: int) -> None:
+    """No request fails over several reloads, each takes effect, and nothing is left behind."""
+    serving = server.serve("--config", str(config), "--processes", str(processes))
+    before = len(serving.tree())
+    with StrictClients(serving.port or 0, paths()).running() as clients:
+        for number in range(1, 4):
+            config.write_text(CONFIG.format(seconds=100 + number))
+            serving.process.send_signal(signal.SIGHUP)
+            await reloaded(serving, number)
+            clients.answered(20)
+            assert seconds_of(serving) == str(100 + number)
+
+    assert clients.failures == {}
+    await eventually(lambda: len(serving.tree()) == before, 30, "the former workers are gone")
+    assert serving.terminate() == 0
+    assert "Traceback" not in serving.output()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_reload_of_a_broken_configuration(server: ServerFactory, config: Path, processes: int) -> None:
+    """Its mistakes are logged, once; what serves goes on, and so does what is started in its place."""
+    serving = server.serve("--config", str(config), "--processes", str(processes))
+    config.write_text(CONFIG.format(seconds="soon"))
+    serving.process.send_signal(signal.SIGHUP)
+    await eventually(lambda: "was not reloaded" in serving.output(), 30, "the refusal is logged")
+
+    assert serving.output().count("cache_for") == 1
+    assert f"{config}:9" in serving.output()
+    assert seconds_of(serving) == "100"
+    for child in children(serving):
+        child.kill()
+    assert seconds_of(serving) == "100"
+
+    config.write_text(CONFIG.format(seconds=300))
+    serving.process.send_signal(signal.SIGHUP)
+    await reloaded(serving, 1)
+    await eventually(lambda: seconds_of(serving) == "300", 30, "it takes effect")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_directory_has_nothing_to_reload(server: ServerFactory, config: Path, processes: int) -> None:
+    """SIGHUP says so in the log, and ends nothing."""
+    serving = server.serve(str(config.parent / "pictures"), "--processes", str(processes))
+    serving.process.send_signal(signal.SIGHUP)
+    await eventually(lambda: "nothing to reload" in serving.output(), 10, "it is logged")
+
+    assert serving.terminate() == 0
+
+
+def test_a_mistake_is_told_once(server: ServerFactory, config: Path) -> None:
+    """Not by every process; the exit code is 1."""
+    config.write_text(CONFIG.format(seconds="soon"))
+    ended = server.started(serve_command("--config", str(config), "--processes", "3"))
+
+    assert ended.wait() == 1
+    assert ended.output().count("cache_for") == 1
+    assert "Traceback" not in ended.output()
+    assert ended.tree() == []
+
+
+def test_processes_that_die_at_once(server: ServerFactory, config: Path, tmp_path: Path) -> None:
+    """What can't start ends the server with the reason after a few attempts."""
+    (tmp_path / "uvloop.py").write_text("import os; os._exit(7)")
+    arguments = serve_command("--config", str(config), "--processes", "2")
+    ended = server.started(arguments, {"PYTHONPATH": str(tmp_path)})
+
+    assert ended.wait() == 1
+    assert "ended before it served" in ended.output()
+    assert "Traceback" not in ended.output()
+    assert ended.tree() == []
+
+
+def requests_for_info(server: ServerProcess) -> float:
+    """How many requests for info.json were answered, as Prometheus reads it. Over a connection of its own."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as response:
+        families = list(text_string_to_metric_families(response.read().decode()))
+    samples = [sample for family in families for sample in family.samples]
+    return sum(s.value for s in samples if s.name == "iiif_requests_total" and s.labels["kind"] == "info")
+
+
+async def test_all_processes_count_together(serving: ServerProcess) -> None:
+    """Whichever is asked, and also what those have counted that are gone."""
+    for _ in range(30):
+        seconds_of(serving)
+    counted = {requests_for_info(serving) for _ in range(10)}
+    children(serving)[0].kill()
+    await eventually(lambda: len(children(serving)) == 2 and len(serving.workers()) == 2, 15, "it is back")
+    seconds_of(serving)
+
+    assert counted == {30.0}
+    assert {requests_for_info(serving) for _ in range(10)} == {31.0}
+
+
+def test_all_processes_log_alike(server: ServerFactory, config: Path) -> None:
+    """The supervisor as well, which has not read the configuration."""
+    config.write_text(config.read_text() + "log_format: json\n")
+    serving = server.serve("--config", str(config), "--processes", "2")
+    serving.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while "was reloaded" not in serving.output() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    lines = [line for line in serving.output().splitlines() if not line.startswith("iiif-server is ready")]
+
+    assert any(json.loads(line)["message"] == "the configuration was reloaded" for line in lines)

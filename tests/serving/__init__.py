@@ -1,0 +1,1 @@
+"""Running the server: sockets, signals, drain, reload, one process or several."""
