@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
@@ -60,6 +61,9 @@ DERIVATIVES = "derivatives"
 CONFIG_VARIABLE = "IIIF_CONFIG"
 """The environment variable that names the configuration file for servers that call :func:`create_app`."""
 
+_HOPELESS = 3
+"""The exit code at which gunicorn gives up; at others, it starts processes for ever."""
+
 
 def create_app(argv: Sequence[str] | None = None) -> web.Application:
     """Make the application from the file that ``IIIF_CONFIG`` names.
@@ -79,7 +83,8 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
         config = read_config(Path(path), plugins)
         app = build_app(config, plugins)
     except ConfigurationError as error:
-        raise SystemExit(str(error)) from None
+        print(error, file=sys.stderr)  # noqa: T201 - whoever called us may not have set up logging yet
+        raise SystemExit(_HOPELESS) from None
     app.cleanup_ctx.insert(0, functools.partial(_log_beside_others, config=config))
     return app
 

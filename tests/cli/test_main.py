@@ -86,3 +86,11 @@ def test_a_port_that_is_none(port):
 
     assert answer.returncode == 2
     assert "is not a port" in answer.stderr or "expected one argument" in answer.stderr
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "65", "two", "1000000000"])
+def test_a_number_of_processes_that_is_none(count):
+    answer = run("serve", ".", "--processes", count)
+
+    assert answer.returncode == 2
+    assert "from 1 to 64" in answer.stderr or "expected one argument" in answer.stderr

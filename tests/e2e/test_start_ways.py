@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from iiif_server.caches.roster import ROSTER
 from tests.support.pictures import drawn_picture
-from tests.support.server import ServerFactory, ServerProcess, free_port, serve_command
+from tests.support.server import ServerFactory, ServerProcess, eventually, free_port, serve_command
 
 pytestmark = pytest.mark.e2e
 
@@ -93,6 +94,34 @@ def test_aiohttp_web(server: ServerFactory, config: Path) -> None:
     arguments = ["-m", "aiohttp.web", "-H", "127.0.0.1", "-P", port, "iiif_server.app:create_app"]
     # aiohttp does not flush the address that it prints.
     assert_serves(server.command(arguments, {"IIIF_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}))
+
+
+def gunicorn(config: Path) -> tuple[list[str], dict[str, str]]:
+    """How two processes of gunicorn are started."""
+    arguments = ["-m", "gunicorn", "iiif_server.app:create_app()", "--workers", "2"]
+    arguments += ["--worker-class", "aiohttp.GunicornWebWorker", "--bind", f"127.0.0.1:{free_port()}"]
+    return arguments, {"IIIF_CONFIG": str(config), "HOME": str(config.parent)}  # its control socket is there
+
+
+async def test_gunicorn(server: ServerFactory, config: Path) -> None:
+    """Its processes, which know nothing of each other, notice that they share the disk cache."""
+    serving = server.command(*gunicorn(config))
+    users = config.parent / "cache" / "derivatives" / ROSTER
+    await eventually(lambda: users.is_dir() and len(list(users.iterdir())) == 2, 30, "both use the cache")
+
+    assert_serves(serving)
+    assert list(users.iterdir()) == []
+
+
+def test_gunicorn_with_a_mistake(server: ServerFactory, config: Path) -> None:
+    """A configuration that can't be used ends it, instead of being tried for ever."""
+    config.write_text(config.read_text().replace("rights", "rihgts"))
+    ended = server.started(*gunicorn(config))
+
+    assert ended.wait() != 0
+    assert f"{config}:6" in ended.output()
+    assert "'rights'" in ended.output()
+    assert ended.tree() == []
 
 
 def test_aiohttp_web_without_config(server: ServerFactory) -> None:
