@@ -34,6 +34,7 @@ from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
+from iiif_server.services.tiles import TileService
 from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
@@ -107,9 +108,11 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
+        tiles = TileService(pool, config.tile_index_cache_size)
+        stack.push_async_callback(tiles.close)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules),
+            images=ImageService(infos, pool, cache, rules, tiles),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
