@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.tasks import RENDER_VERSION, RenderSettings
@@ -38,18 +41,32 @@ def derivative_key(
     Returns:
         40 lowercase hexadecimal digits.
     """
-    inputs = [RENDER_VERSION, renderer, profile, name, page, version, operation, settings]
     # JSON quotes and nests, so no two lists of inputs read alike. Nothing is folded or normalised: names that
     # merely look alike are different names. surrogatepass encodes every str there is, each in its own way.
-    text = json.dumps(inputs, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    text = _encode([_renderer(RENDER_VERSION, renderer, settings), profile, name, page, version, operation])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
 
 
+@lru_cache(maxsize=256)
+def _renderer(version: int, renderer: str, settings: RenderSettings) -> str:
+    """What is the same for all images of a profile."""
+    return _encode([version, renderer, settings])
+
+
+@lru_cache(maxsize=16)
+def _values(kind: type) -> Callable[[object], Any]:
+    """All fields of a dataclass in their order, so that one that is added later is never forgotten."""
+    return attrgetter(*(field.name for field in fields(kind)))
+
+
 def _plain(value: object) -> Any:
-    """What JSON does not know; going by the fields, so that a field added later is never forgotten."""
+    """What JSON does not know."""
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return _values(cast("type", type(value)))(value)
     if isinstance(value, Decimal):
         numerator, denominator = value.as_integer_ratio()
         return numerator if denominator == 1 else [numerator, denominator]
     raise TypeError(f"a {type(value).__name__} can't be part of a cache key")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode

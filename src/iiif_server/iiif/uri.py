@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -40,6 +41,7 @@ class Identifier(NamedTuple):
         return quote(f"{self.profile}:{self.name}{suffix}", safe=":;=")
 
 
+@lru_cache(maxsize=1024)
 def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
     """Read ``<profile>:<name>`` or, under a default profile, ``<name>`` from one raw path segment.
 
