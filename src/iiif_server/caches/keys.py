@@ -49,8 +49,9 @@ def derivative_key(
 
 @lru_cache(maxsize=256)
 def _renderer(version: int, renderer: str, settings: RenderSettings) -> str:
-    """What is the same for all images of a profile."""
-    return _encode([version, renderer, settings])
+    """A digest over what is the same for all images of a profile."""
+    text = _encode([version, renderer, settings])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
 
 
 @lru_cache(maxsize=16)

@@ -114,7 +114,7 @@ class JpegLayout:
         )
 
 
-def components_are_ycc(identifiers: bytes | bytearray, *, jfif: bool, adobe_transform: int | None) -> bool:
+def components_are_ycc(identifiers: bytes, *, jfif: bool, adobe_transform: int | None) -> bool:
     """Tell whether three components are YCbCr, by the rules that libjpeg decodes by.
 
     Args:

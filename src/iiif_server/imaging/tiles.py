@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Final
 
 from iiif_server.iiif.geometry import Dimensions, Rectangle
-from iiif_server.iiif.ladder import ceil_div, level_size, on_grid
+from iiif_server.iiif.ladder import ceil_div, on_grid
 from iiif_server.iiif.resolve import Operation
 
 OFFSET: Final = "Q"
@@ -85,18 +85,21 @@ def find_tile(levels: Iterable[TileLevel], operation: Operation) -> StoredTile |
         levels: of the image; ascending by their factors.
         operation: on the image of that very size.
     """
+    (_, _, region_width, region_height), (width, height) = operation.region, operation.size
     found = None
     for level in levels:
-        if operation.size == level_size(operation.region.size, level.factor):
+        factor = level.factor
+        # Written out, as this is asked at every request: the size is the region's, divided and rounded up.
+        if (width - 1) * factor < region_width <= width * factor and (
+            (height - 1) * factor < region_height <= height * factor
+        ):
             found = _within(level, operation) or found
     return found
 
 
 def _within(level: TileLevel, operation: Operation) -> StoredTile | None:
     factor, (width, height), tile = level.factor, operation.size, level.tile
-    if width > tile.width or height > tile.height:
-        return None
-    if not on_grid(operation.region, operation.image, factor):
+    if width > tile.width or height > tile.height or not on_grid(operation.region, operation.image, factor):
         return None
     x, y = operation.region.x // factor, operation.region.y // factor
     if x + width > level.size.width or y + height > level.size.height:

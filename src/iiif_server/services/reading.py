@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import cache
 from typing import NamedTuple
 
 _SMALL = 1 << 20
@@ -45,8 +46,11 @@ class SourceReader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
 
-    async def read(self, offset: int, count: int) -> bytes | bytearray | None:
-        """Bytes of the file as it was opened; ``None`` if it has changed, ends before, or takes too long."""
+    async def read(self, offset: int, count: int) -> bytes | memoryview | None:
+        """Bytes of the file as it was opened; ``None`` if it has changed, ends before, or takes too long.
+
+        Use them before the event loop's next turn: the memory is used for the next read.
+        """
         if count <= _SMALL and (data := self._read_at_once(offset, count)) is not None:
             return data
         try:
@@ -55,11 +59,11 @@ class SourceReader:
         except (OSError, TimeoutError):
             return None
 
-    def _read_at_once(self, offset: int, count: int) -> bytearray | None:
+    def _read_at_once(self, offset: int, count: int) -> memoryview | None:
         """What is in the page cache; nothing of a file system that can't tell, as most networked ones."""
         if _NOWAIT is None:
             return None
-        buffer = bytearray(count)
+        buffer = _buffer()[:count]
         try:
             if os.preadv(self._descriptor, (buffer,), offset, _NOWAIT) < count:
                 return None
@@ -74,3 +78,9 @@ class SourceReader:
     def _look(self) -> _State:
         status = os.fstat(self._descriptor)
         return _State(status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+
+@cache
+def _buffer() -> memoryview:
+    """Where reads of one turn of the event loop go, so that none of them takes new memory."""
+    return memoryview(bytearray(_SMALL))
