@@ -35,10 +35,14 @@ class Identifier(NamedTuple):
     page: int = 1
 
     def __str__(self) -> str:
-        # A name that ends like a page says which one, too, so that it is read back as it was.
-        plain = self.page == 1 and not _PAGE.search(self.name)
-        suffix = "" if plain else f";page={self.page}"
-        return quote(f"{self.profile}:{self.name}{suffix}", safe=":;=")
+        return _segment(self.profile, self.name, self.page)
+
+
+@lru_cache(maxsize=1024)
+def _segment(profile: str, name: str, page: int) -> str:
+    # A name that ends like a page says which one, too, so that it is read back as it was.
+    suffix = "" if page == 1 and not _PAGE.search(name) else f";page={page}"
+    return quote(f"{profile}:{name}{suffix}", safe=":;=")
 
 
 @lru_cache(maxsize=1024)
