@@ -17,10 +17,11 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits, ceil_div, level_size
 from iiif_server.iiif.parameters import Format, Quality, Rotation, parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
-from iiif_server.imaging.lossless import lossless_available
-from iiif_server.imaging.plan import is_copy
+from iiif_server.imaging.lossless import load_library, lossless_available, stored_tile
+from iiif_server.imaging.plan import PassTile, is_copy, plan
+from iiif_server.imaging.readers.registry import open_source
 from iiif_server.imaging.splice import whole_jpeg
-from iiif_server.imaging.tasks import RenderSettings, SourceFile
+from iiif_server.imaging.tasks import RenderSettings, SourceFile, SourceLimits
 from iiif_server.imaging.tiles import TileIndex, TileLevel, find_tile
 from tests.imaging.helpers import PIXELS_ONLY, Bench, array, luma, mean_error, picture
 from tests.support.pyramids import KINDS, Kind, write_pyramid
@@ -278,6 +279,23 @@ def test_credit_goes_into_a_copy(tmp_path: Path, bench: Bench) -> None:
     assert lane == "copy"
     assert b"Museum of Tiles" in data
     assert b"Museum of Tiles" not in bench.render(path, "0,0,128,128/max/0/default.jpg")[1]
+
+
+@needs_jpegtran
+def test_a_tile_that_is_damaged_inside_fails_no_lane_before_the_decoder(tmp_path: Path, bench: Bench) -> None:
+    """What can't be rearranged is left to the decoder, which tells more."""
+    path = write_pyramid(tmp_path / "a.tif", picture(WIDTH, HEIGHT), YCBCR, TILE)
+    first = index_of(bench, path).levels[0]
+    data = bytearray(path.read_bytes())
+    middle = first.offsets[0] + first.counts[0] // 2
+    data[middle : middle + 4] = b"\xff\xc0\x00\x02"
+    damaged = tmp_path / "damaged.tif"
+    damaged.write_bytes(data)
+    opened = open_source(SourceFile(str(damaged), "1"), SourceLimits())[1]
+    turned = plan(opened.header, operation_of("0,0,128,128/max/90/default.jpg"), RenderSettings())
+    assert isinstance(turned, PassTile)
+    assert stored_tile(opened, turned, load_library(), SourceLimits()) is None
+    opened.close()
 
 
 def test_a_tile_that_is_not_there_is_rendered(tmp_path: Path, bench: Bench) -> None:

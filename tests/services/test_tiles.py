@@ -222,6 +222,11 @@ async def test_a_disk_that_does_not_answer_is_not_waited_for(service, store, mon
     assert await service.copy("a", operation(), store.source) is None
 
 
+async def test_a_huge_tile_is_left_to_a_worker(service, store, monkeypatch):
+    monkeypatch.setattr(tiles, "LARGEST", 100)
+    assert await service.copy("a", operation(), store.source) is None
+
+
 async def test_few_files_stay_open(service, store, monkeypatch):
     monkeypatch.setattr(tiles, "MAX_OPEN", 2)
     for key in "abcab":

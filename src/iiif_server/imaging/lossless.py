@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
+from iiif_server.errors import IIIFServerError
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import jpeg, orientation
 from iiif_server.imaging.orientation import Symmetry
@@ -122,7 +123,12 @@ def stored_tile(source: Source, plan: PassTile, library: Any | None, limits: Sou
         return data
     if library is None:
         return None
-    layout = jpeg.read_layout(BytesIO(data), max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans)
+    try:
+        layout = jpeg.read_layout(
+            BytesIO(data), max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans
+        )
+    except IIIFServerError:  # of the tile, which says nothing of the file
+        return None
     if layout.frame.mcu != level.mcu or (plan.change.gray and not layout.is_ycc):
         return None
     return transform(library, data, plan.change, limits)

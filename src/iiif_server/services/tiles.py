@@ -31,6 +31,9 @@ MAX_OPEN = 64
 IDLE_SECONDS = 10.0
 """How long a file that nobody asks for stays open, and its source lent."""
 
+LARGEST = 4 << 20
+"""Tiles of more bytes are left to workers, so that a few clients don't take all of the memory here."""
+
 _REMEMBERED = 4096
 """Of so many sources without tiles to copy it is known that they have none."""
 
@@ -122,7 +125,7 @@ class TileService:
     async def _read(self, key: Hashable, found: _Open, tile: StoredTile) -> bytes | None:
         level, number = tile.level, tile.number
         count = level.counts[number]
-        if not count:
+        if not 0 < count <= LARGEST:
             return None
         data = await found.reader.read(level.offsets[number], count)
         if data is None:  # the file is another one now, or ends early
