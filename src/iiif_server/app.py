@@ -41,6 +41,7 @@ from iiif_server.services.metrics import MetricsService, count_outcome
 from iiif_server.services.monitor import Monitor
 from iiif_server.services.originals import OriginalService
 from iiif_server.services.status import StatusService
+from iiif_server.services.tiles import TileService
 from iiif_server.telemetry.logs import LOGGER, LogOutput, log_accesses, log_output, use_log_format
 from iiif_server.telemetry.metrics import Metrics, create_metrics
 from iiif_server.web.assets import ASSETS, load_assets
@@ -183,6 +184,8 @@ async def _run_site(
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
         originals = OriginalService(infos, profiles, config.download_chunk_size)
+        tiles = TileService(pool, config.tile_index_cache_size)
+        stack.push_async_callback(tiles.close)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         monitor = Monitor(_statistics(pool, observer), cache.statistics)
         types = {name: configured.type for name, configured in config.profiles.items()}
@@ -191,7 +194,7 @@ async def _run_site(
         counted = MetricsService(metrics, monitor)
         await stack.enter_async_context(counted.running())
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules),
+            images=ImageService(infos, pool, cache, rules, tiles),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),

@@ -18,7 +18,7 @@ from iiif_server.imaging.orientation import (
     from_exif,
     from_rotation,
 )
-from iiif_server.imaging.plan import Copy, Lossless, Render, on_copy, plan, sheet
+from iiif_server.imaging.plan import Copy, Lossless, Plan, Render, on_copy, plan, sheet
 from iiif_server.imaging.tasks import RenderSettings
 
 FACTS = JpegFacts(mcu=Dimensions(16, 16), gray=False, portable=True, croppable=True)
@@ -34,9 +34,7 @@ def operation(request: str, source: Header) -> Operation:
     return resolve(parse_image_parameters(*request.split("/")), source.size, Limits(max_width=9000))
 
 
-def chosen(
-    request: str, source: Header | None = None, settings: RenderSettings = SETTINGS
-) -> Copy | Lossless | Render:
+def chosen(request: str, source: Header | None = None, settings: RenderSettings = SETTINGS) -> Plan:
     source = source or header()
     return plan(source, operation(request, source), settings)
 

@@ -29,6 +29,10 @@ REQUEST = ImageRequest(
 
 class LendingProfile(FakeProfile):
     hints: list[object]
+    media_type: str | None = None
+
+    async def get_info(self, name):
+        return replace(await super().get_info(name), media_type=self.media_type)
 
     @asynccontextmanager
     async def use_source(self, info, size_hint=None):
@@ -211,6 +215,53 @@ async def test_each_profile_has_its_own_rules(tmp_path):
     with pytest.raises(InvalidRequest, match="png"):
         await service.prepare(request("wide", file="default.png"))
     assert (await service.prepare(request("small", file="default.png"))).key
+
+
+class CopyingTiles:
+    """Has a tile, or not; notes what it is asked for."""
+
+    def __init__(self, tile):
+        self.tile = tile
+        self.sources = []
+
+    async def copy(self, key, operation, source):
+        self.sources.append((key, operation, source()))
+        return self.tile
+
+
+async def test_a_stored_tile_comes_before_the_disk_and_is_not_kept(parts, monkeypatch):
+    """To copy it again costs less than to keep it. A worker answers what is none."""
+    profile, pool, service = parts
+    profile.media_type = "image/tiff"
+    service._tiles = tiles = CopyingTiles(b"tile")
+    assert [await body(service) for _ in range(2)] == [b"tile"] * 2
+    assert pool.tasks == []
+    tiles.tile = None
+    assert await body(service) == b"1"
+    tiles.tile = b"tile"
+    assert await body(service) == b"1"  # as it is in memory now
+
+    key, operation, source = tiles.sources[0]
+    prepared = await service.prepare(REQUEST)
+    assert (key, operation) == ((REQUEST.identifier, "1"), prepared.operation)
+    assert (source.version, source.page) == ("1", 1)
+    assert await source.confirm()
+    profile.version = "2"
+    assert not await source.confirm()
+    async with source.lend() as path:
+        assert path == Path("/source/a.jpg")
+
+
+async def test_no_tiles_are_looked_for_where_there_are_none(parts):
+    """In other formats, and where credit has to be written into each."""
+    profile, _, service = parts
+    service._tiles = tiles = CopyingTiles(b"tile")
+    assert await body(service) == b"1"
+    profile.media_type, profile.version = "image/tiff", "2"
+    service._rules["fake"] = replace(service._rules["fake"], settings=RenderSettings(keep_metadata=True))
+    await service._infos.refresh(REQUEST.identifier)
+    assert await body(service) == b"2"
+    assert tiles.sources == []
 
 
 async def test_no_smaller_copy_is_asked_for_where_it_would_have_other_pages(parts):

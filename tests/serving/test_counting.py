@@ -10,6 +10,12 @@ from iiif_server.serving import counting
 from iiif_server.serving.counting import counting_directory, end_of_process
 
 
+@pytest.fixture(autouse=True)
+def warnings_are_logged(caplog):
+    """Whatever an application of another test has set."""
+    caplog.set_level(logging.WARNING, "iiif_server")
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(counting, "_MEMORY", tmp_path)
@@ -54,7 +60,7 @@ def test_without_a_place_each_process_counts_by_itself(place, monkeypatch, caplo
     def fail(**_):
         raise OSError("read-only")
 
-    monkeypatch.setattr(counting.tempfile, "mkdtemp", fail)
+    monkeypatch.setattr("tempfile.mkdtemp", fail)
     with counting_directory() as directory:
         assert directory is None
 
@@ -62,7 +68,6 @@ def test_without_a_place_each_process_counts_by_itself(place, monkeypatch, caplo
 
 
 def test_counts_that_are_lost_are_told(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING):
-        end_of_process(tmp_path / "gone", 1)
+    end_of_process(tmp_path / "gone", 1)
 
     assert "server process 1 has counted is lost" in caplog.text

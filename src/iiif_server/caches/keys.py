@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, cast
 
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.tasks import RENDER_VERSION, RenderSettings
@@ -46,8 +48,8 @@ def derivative_key(
     Returns:
         64 lowercase hexadecimal digits, the last 24 of which are :func:`owner_of` the image.
     """
-    inputs = [RENDER_VERSION, renderer, profile, name, page, version, operation, settings]
-    return _digest(_written(inputs), DIGEST_BYTES) + owner_of(profile, name)
+    inputs = [_renderer(RENDER_VERSION, renderer, settings), profile, name, page, version, operation]
+    return _digest(_encode(inputs), DIGEST_BYTES) + owner_of(profile, name)
 
 
 def original_key(*, profile: str, name: str, version: str) -> str:
@@ -61,7 +63,7 @@ def original_key(*, profile: str, name: str, version: str) -> str:
     Returns:
         40 lowercase hexadecimal digits.
     """
-    return _digest(_written(["original", profile, name, version]), DIGEST_BYTES)
+    return _digest(_encode(["original", profile, name, version]), DIGEST_BYTES)
 
 
 def owner_of(profile: str, name: str) -> str:
@@ -78,22 +80,33 @@ def profile_digits(profile: str) -> str:
     return _digest(profile, PROFILE_BYTES)
 
 
-def _written(inputs: list[object]) -> str:
-    # JSON quotes and nests, so no two lists of inputs read alike. Nothing is folded or normalised: names that
-    # merely look alike are different names.
-    return json.dumps(inputs, ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
 def _digest(text: str, size: int) -> str:
     # surrogatepass encodes every str there is, each in its own way.
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
 
 
+@lru_cache(maxsize=256)
+def _renderer(version: int, renderer: str, settings: RenderSettings) -> str:
+    """A digest over what is the same for all images of a profile."""
+    return _digest(_encode([version, renderer, settings]), DIGEST_BYTES)
+
+
+@lru_cache(maxsize=16)
+def _values(kind: type) -> Callable[[object], Any]:
+    """All fields of a dataclass in their order, so that one that is added later is never forgotten."""
+    return attrgetter(*(field.name for field in fields(kind)))
+
+
 def _plain(value: object) -> Any:
-    """What JSON does not know; going by the fields, so that a field added later is never forgotten."""
+    """What JSON does not know."""
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return _values(cast("type", type(value)))(value)
     if isinstance(value, Decimal):
         numerator, denominator = value.as_integer_ratio()
         return numerator if denominator == 1 else [numerator, denominator]
     raise TypeError(f"a {type(value).__name__} can't be part of a cache key")
+
+
+# JSON quotes and nests, so no two lists of inputs read alike. Nothing is folded or normalised: names that
+# merely look alike are different names.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode

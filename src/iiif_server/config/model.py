@@ -134,6 +134,11 @@ class ServerSettings(BaseModel):
         default=128 * 1024**2,
         description="Bytes of finished images kept in the server's memory; 0 keeps none.",
     )
+    tile_index_cache_size: ByteSize = Field(
+        default=32 * 1024**2,
+        description="Bytes of memory for where the tiles of pyramidal TIFFs lie, so that the server copies "
+        "them itself; with 0 the worker processes do.",
+    )
     disk_cache_size: ByteSize = Field(
         default=10 * 1024**3,
         description="Bytes of finished images kept below `cache_path`, the least recently used being removed "

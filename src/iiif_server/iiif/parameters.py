@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar
 
 from iiif_server.errors import InvalidRequest
@@ -221,6 +222,11 @@ _SIZE = re.compile(
 _ROTATION = re.compile(rf"(!?)({_NUM})", re.ASCII)
 
 
+_remembered = lru_cache(maxsize=1024)
+"""The same few texts come again and again; what is refused is not remembered."""
+
+
+@_remembered
 def parse_region(text: str) -> Region:
     """Parse a region (section 4.1): ``full``, ``square``, ``x,y,w,h`` or ``pct:x,y,w,h``."""
     if text == "full":
@@ -234,6 +240,7 @@ def parse_region(text: str) -> Region:
     raise _invalid("region", text, "want full, square, x,y,w,h or pct:x,y,w,h")
 
 
+@_remembered
 def parse_size(text: str) -> Size:
     """Parse a size (section 4.2), every form with and without ``^``."""
     match = _SIZE.fullmatch(text)
@@ -256,6 +263,7 @@ def parse_size(text: str) -> Size:
     raise _invalid("size", text, "a width or a height is missing")
 
 
+@_remembered
 def parse_rotation(text: str) -> Rotation:
     """Parse a rotation (section 4.3): 0 to 360 degrees, ``!`` in front to mirror."""
     match = _ROTATION.fullmatch(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -34,12 +35,17 @@ class Identifier(NamedTuple):
     page: int = 1
 
     def __str__(self) -> str:
-        # A name that ends like a page says which one, too, so that it is read back as it was.
-        plain = self.page == 1 and not _PAGE.search(self.name)
-        suffix = "" if plain else f";page={self.page}"
-        return quote(f"{self.profile}:{self.name}{suffix}", safe=":;=")
+        return _segment(self.profile, self.name, self.page)
 
 
+@lru_cache(maxsize=1024)
+def _segment(profile: str, name: str, page: int) -> str:
+    # A name that ends like a page says which one, too, so that it is read back as it was.
+    suffix = "" if page == 1 and not _PAGE.search(name) else f";page={page}"
+    return quote(f"{profile}:{name}{suffix}", safe=":;=")
+
+
+@lru_cache(maxsize=1024)
 def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
     """Read ``<profile>:<name>`` or, under a default profile, ``<name>`` from one raw path segment.
 

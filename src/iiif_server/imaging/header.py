@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.imaging.orientation import Symmetry
 from iiif_server.imaging.tasks import SourceProperties
+from iiif_server.imaging.tiles import TileIndex, TileLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Header:
         resolution: pixels per inch, where the source tells it and both directions agree.
         tile: the size of the stored tiles, where that is one to ask for.
         jpeg: more about a JPEG.
+        tiles: the levels whose stored tiles may be passed on, ascending by their factors.
     """
 
     stored: Dimensions
@@ -51,11 +53,16 @@ class Header:
     resolution: float | None = None
     tile: Dimensions | None = None
     jpeg: JpegFacts | None = None
+    tiles: tuple[TileLevel, ...] = ()
 
     @property
     def size(self) -> Dimensions:
         """The upright image's size."""
         return self.turn.size(self.stored)
+
+    def tile_index(self) -> TileIndex:
+        """Where the tiles lie that may be passed on."""
+        return TileIndex(self.size, self.tiles)
 
     def properties(self, media_type: str) -> SourceProperties:
         """What is told of the source outside of the workers."""

@@ -97,11 +97,10 @@ class JpegLayout:
     @property
     def is_ycc(self) -> bool:
         """Tell whether three components are YCbCr, by the rules that libjpeg decodes by."""
-        if len(self.frame.components) != 3:
-            return False
-        if self.jfif or self.adobe_transform is not None:
-            return self.jfif or self.adobe_transform != 0
-        return tuple(component.identifier for component in self.frame.components) != tuple(b"RGB")
+        identifiers = bytes(component.identifier for component in self.frame.components)
+        return len(identifiers) == 3 and components_are_ycc(
+            identifiers, jfif=self.jfif, adobe_transform=self.adobe_transform
+        )
 
     def assemble(self, file: BinaryIO) -> bytes:
         """Put the image data together, from start marker to end marker.
@@ -113,6 +112,19 @@ class JpegLayout:
             piece if isinstance(piece, bytes) else _read(file, piece[0], piece[1] - piece[0])
             for piece in self.pieces
         )
+
+
+def components_are_ycc(identifiers: bytes, *, jfif: bool, adobe_transform: int | None) -> bool:
+    """Tell whether three components are YCbCr, by the rules that libjpeg decodes by.
+
+    Args:
+        identifiers: of the components.
+        jfif: whether there is a JFIF segment.
+        adobe_transform: what the Adobe segment states, if there is one.
+    """
+    if jfif or adobe_transform is not None:
+        return jfif or adobe_transform != 0
+    return identifiers != b"RGB"
 
 
 def read_layout(file: BinaryIO, *, max_pixels: int, max_scans: int) -> JpegLayout:

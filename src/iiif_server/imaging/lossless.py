@@ -13,10 +13,13 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
+from iiif_server.errors import IIIFServerError
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import jpeg, orientation
 from iiif_server.imaging.orientation import Symmetry
-from iiif_server.imaging.plan import Lossless
+from iiif_server.imaging.plan import Lossless, PassTile
+from iiif_server.imaging.readers.base import Source
+from iiif_server.imaging.splice import whole_jpeg
 from iiif_server.imaging.tasks import SourceLimits
 
 _TURNS: dict[Symmetry, tuple[str, tuple[Any, ...]]] = {
@@ -104,6 +107,31 @@ def transform(library: Any, data: bytes, plan: Lossless, limits: SourceLimits) -
     if plan.crop is not None and layout.frame.size != plan.turn.size(plan.crop.size):
         return None
     return layout.assemble(result)
+
+
+def stored_tile(source: Source, plan: PassTile, library: Any | None, limits: SourceLimits) -> bytes | None:
+    """A stored tile as a file of its own, rearranged as planned; ``None`` where that can't be done.
+
+    Which depends on the stored data, and on whether the library is there.
+    """
+    level, number = plan.tile.level, plan.tile.number
+    descriptor, offset, count = source.file.fileno(), level.offsets[number], level.counts[number]
+    if not 0 < count <= source.size - offset:
+        return None
+    data = whole_jpeg(level, os.pread(descriptor, count, offset))
+    if data is None or plan.change is None:
+        return data
+    if library is None:
+        return None
+    try:
+        layout = jpeg.read_layout(
+            BytesIO(data), max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans
+        )
+    except IIIFServerError:  # of the tile, which says nothing of the file
+        return None
+    if layout.frame.mcu != level.mcu or (plan.change.gray and not layout.is_ycc):
+        return None
+    return transform(library, data, plan.change, limits)
 
 
 @contextmanager

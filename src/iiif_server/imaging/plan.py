@@ -17,6 +17,7 @@ from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import IDENTITY, Symmetry, from_rotation
 from iiif_server.imaging.tasks import RenderSettings
+from iiif_server.imaging.tiles import StoredTile, find_tile
 
 _SHRINKS = (2, 4, 8, 16, 32)
 _GAP = 2
@@ -50,6 +51,19 @@ class Lossless:
 
 
 @dataclass(frozen=True, slots=True)
+class PassTile:
+    """Pass a stored tile on as a file of its own.
+
+    Attributes:
+        tile: which one.
+        change: what is to be done to it without decoding, or ``None`` for nothing.
+    """
+
+    tile: StoredTile
+    change: Lossless | None
+
+
+@dataclass(frozen=True, slots=True)
 class Render:
     """Decode, scale and encode.
 
@@ -72,7 +86,7 @@ class Render:
     angle: float = 0.0
 
 
-Plan = Copy | Lossless | Render
+Plan = Copy | Lossless | PassTile | Render
 Box = tuple[float, float, float, float]
 
 
@@ -84,7 +98,11 @@ def plan(header: Header, operation: Operation, settings: RenderSettings) -> Plan
     """
     if operation.image != header.size:
         raise SourceChanging("The source image has changed meanwhile.", retry_after=1)
-    return _untouched(header, operation, settings) or plan_render(header, operation)
+    return (
+        _untouched(header, operation, settings)
+        or _stored_tile(header, operation, settings)
+        or plan_render(header, operation)
+    )
 
 
 def on_copy(operation: Operation, size: Dimensions) -> Operation:
@@ -198,6 +216,36 @@ def _untouched(header: Header, operation: Operation, settings: RenderSettings) -
     if operation.is_full_region:
         return Lossless(None, turn, gray)
     return Lossless(crop, turn, gray, is_tile(operation.region, operation.image, 1))
+
+
+def is_copy(tile: StoredTile, operation: Operation) -> bool:
+    """Tell whether a request for a stored tile is answered by that tile as it is."""
+    return (
+        operation.format is Format.JPG
+        and tile.is_whole
+        and not operation.rotation.degrees
+        and not operation.rotation.mirror
+        and (operation.quality is Quality.DEFAULT or (operation.quality is Quality.GRAY and tile.is_gray))
+    )
+
+
+def _stored_tile(header: Header, operation: Operation, settings: RenderSettings) -> PassTile | None:
+    """The way by a tile of a pyramid, if there is one."""
+    if (
+        not header.tiles
+        or operation.format is not Format.JPG
+        or operation.quality is Quality.BITONAL
+        or operation.rotation.degrees % 90
+        or (tile := find_tile(header.tiles, operation)) is None
+    ):
+        return None
+    if is_copy(tile, operation):
+        return PassTile(tile, None)
+    turn, level, crop = _quarter_turns(operation), tile.level, tile.crop
+    gray = operation.quality is Quality.GRAY and not tile.is_gray
+    if not settings.lossless or (gray and level.is_rgb) or not _on_blocks(crop, level.mcu, turn):
+        return None
+    return PassTile(tile, Lossless(None if tile.is_whole else crop, turn, gray))
 
 
 def _on_blocks(crop: Rectangle, mcu: Dimensions, turn: Symmetry) -> bool:

@@ -16,8 +16,8 @@ from iiif_server.imaging.credit.write import with_credit_jpeg
 from iiif_server.imaging.decode import checked_jpeg, decode_level
 from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
-from iiif_server.imaging.lossless import cut, load_library, transform
-from iiif_server.imaging.plan import Copy, Lossless, Render, on_copy, plan, plan_render, sheet
+from iiif_server.imaging.lossless import cut, load_library, stored_tile, transform
+from iiif_server.imaging.plan import Copy, Lossless, PassTile, Render, on_copy, plan, plan_render, sheet
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
@@ -49,7 +49,12 @@ Handler = Callable[[Any], tuple[dict[str, Any], bytes]]
 def create(settings: WorkbenchSettings) -> Mapping[str, Handler]:
     """Set up a worker: its handlers by the name of the task."""
     workbench = Workbench(settings)
-    return {"probe": workbench.probe, "render": workbench.render, "abilities": workbench.abilities}
+    return {
+        "abilities": workbench.abilities,
+        "probe": workbench.probe,
+        "render": workbench.render,
+        "tiles": workbench.tiles,
+    }
 
 
 class Workbench:
@@ -79,6 +84,10 @@ class Workbench:
         opened = self._open(file)
         return opened.source.header.properties(opened.reader.format.media_type).to_json(), b""
 
+    def tiles(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
+        """Tell where the tiles lie that may be passed on as they are: a packed :class:`TileIndex`."""
+        return self._open(file).source.header.tile_index().pack()
+
     def render(self, task: RenderTask) -> tuple[dict[str, Any], bytes]:
         """Make a derivative; the first part of the answer says by which lane, and how long each step took."""
         self._watch = Stopwatch()
@@ -102,6 +111,12 @@ class Workbench:
                 moved = self._transform(task.source, source, chosen)
             if moved is not None:
                 return "lossless", with_credit_jpeg(moved, credit)
+            chosen = plan_render(source.header, task.operation)
+        if isinstance(chosen, PassTile):
+            with self._watch.step("transform" if chosen.change else "copy"):
+                tile = stored_tile(source, chosen, self._library, self._settings.limits)
+            if tile is not None:
+                return "lossless" if chosen.change else "copy", with_credit_jpeg(tile, credit)
             chosen = plan_render(source.header, task.operation)
         return "pixels", self._pixels(source, chosen, task, credit)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from lru import LRU
 
 from iiif_server.caches.derivative import Derivative
 from iiif_server.caches.keys import derivative_key
@@ -17,16 +20,21 @@ from iiif_server.iiif.parameters import Format, ImageParameters
 from iiif_server.iiif.resolve import Operation, resolve
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion
+from iiif_server.imaging.source_formats import TIFF
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
 from iiif_server.services.infos import InfoService
+from iiif_server.services.tiles import TileService, TileSource
 from iiif_server.telemetry.timings import Step, Tier, note_answer
 
 _HEAVY_PIXELS = 4_000_000
 """Results above this many pixels go to the lane that leaves a worker free for tiles."""
 
 _CHANGING_RETRIES = 3
+
+_PREPARED = 1024
+"""So many requests are remembered resolved, for when they come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ class ImageService:
         pool: where derivatives are made.
         cache: where they are kept.
         rules: what decides them, by the profile's name.
+        tiles: copies what is stored as it is wanted, if there is such a thing.
     """
 
     def __init__(
@@ -103,11 +112,14 @@ class ImageService:
         pool: TaskRunner,
         cache: DerivativeCache,
         rules: Mapping[str, RenderRules],
+        tiles: TileService | None = None,
     ) -> None:
         self._infos = infos
         self._pool = pool
         self._cache = cache
         self._rules = rules
+        self._tiles = tiles
+        self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
         self._flights: SingleFlight[_Made] = SingleFlight()
 
     async def prepare(self, request: ImageRequest) -> PreparedImage:
@@ -120,7 +132,10 @@ class ImageService:
         """
         with Step("info"):
             profile, info = await self._infos.get(request.identifier)
-        return self._resolve(request, profile, info)
+        known = self._prepared.get(request)
+        if known is None or known.info is not info:
+            known = self._prepared[request] = self._resolve(request, profile, info)
+        return known
 
     async def derivative(self, prepared: PreparedImage) -> tuple[PreparedImage, Derivative]:
         """The derivative's bytes, from the nearest place that has them.
@@ -133,6 +148,10 @@ class ImageService:
         """
         with Step("cache"):
             hit, tier = self._cache.get_fast(prepared.key), Tier.MEMORY
+            # Before the disk: copying a tile again costs less than keeping the copy: no cache ever sees it.
+            if hit is None and self._tiles is not None:
+                tile = await self._copied(self._tiles, prepared)
+                hit, tier = None if tile is None else Derivative.of(tile), Tier.SOURCE
             if hit is None:
                 hit, tier = await self._cache.get(prepared.key), Tier.DISK
         if hit is not None:
@@ -162,6 +181,21 @@ class ImageService:
         )
         canonical = request.api.canonical(operation, rules.limits)
         return PreparedImage(request, profile, info, operation, canonical, key)
+
+    async def _copied(self, tiles: TileService, prepared: PreparedImage) -> bytes | None:
+        """The stored tile that a request equals, if its source is stored in tiles."""
+        identifier, info = prepared.request.identifier, prepared.info
+        if info.media_type != TIFF.media_type or self._rules[identifier.profile].settings.keep_metadata:
+            return None
+
+        async def confirm() -> bool:
+            return (await self._infos.refresh(identifier)).version == info.version
+
+        def source() -> TileSource:
+            lend = partial(prepared.profile.use_source, info)
+            return TileSource(info.version, identifier.page, lend, confirm)
+
+        return await tiles.copy((identifier, info.version), prepared.operation, source)
 
     async def _make(self, prepared: PreparedImage) -> _Made:
         """Render, and keep the result only if the source is still the one that was asked about.

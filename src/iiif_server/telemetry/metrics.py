@@ -87,7 +87,8 @@ class Metrics:
         )
         self.images = Counter(
             "iiif_images",
-            "Images by where they came from: `not_modified` (the client has it), `memory`, `disk`, `worker`.",
+            "Images by where they came from: `not_modified` (the client has it), `memory`, "
+            "`source` (a tile that is stored there), `disk`, `worker`.",
             ("tier",),
             registry=registry,
         )

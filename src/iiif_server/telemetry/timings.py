@@ -16,6 +16,8 @@ class Tier(StrEnum):
     """Where an image came from."""
 
     MEMORY = "memory"
+    SOURCE = "source"
+    """A tile that is stored in the source, passed on as it is."""
     DISK = "disk"
     WORKER = "worker"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
@@ -29,8 +30,13 @@ def caching_headers(validators: Validators, cache_for: int) -> dict[str, str]:
         hdrs.CACHE_CONTROL: f"max-age={cache_for}",
     }
     if validators.modified is not None:
-        headers[hdrs.LAST_MODIFIED] = email.utils.formatdate(validators.modified, usegmt=True)
+        headers[hdrs.LAST_MODIFIED] = _http_date(validators.modified)
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _http_date(modified: float) -> str:
+    return email.utils.formatdate(modified, usegmt=True)
 
 
 def not_modified(request: web.Request, validators: Validators) -> bool:

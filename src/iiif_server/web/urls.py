@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -46,9 +47,7 @@ class PublicUrls:
             scheme = _first(headers.get("X-Forwarded-Proto")) or scheme
             host = _first(headers.get("X-Forwarded-Host")) or host
             prefix = _first(headers.get("X-Forwarded-Prefix")).rstrip("/")
-        if scheme not in ("http", "https") or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
-            raise InvalidRequest("The Host header is not valid.")
-        return f"{scheme}://{host}{prefix}"
+        return _checked_base(scheme, host, prefix)
 
     def image_id(self, request: web.Request, identifier: Identifier, path: str) -> str:
         """The base URI of an image under an API path, which is empty at the root."""
@@ -85,6 +84,13 @@ class PublicUrls:
         except ValueError:
             return False
         return any(address in network for network in self.trusted_proxies)
+
+
+@lru_cache(maxsize=256)
+def _checked_base(scheme: str, host: str, prefix: str) -> str:
+    if scheme not in ("http", "https") or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
+        raise InvalidRequest("The Host header is not valid.")
+    return f"{scheme}://{host}{prefix}"
 
 
 def raw_segments(request: web.Request, count: int) -> list[str]:

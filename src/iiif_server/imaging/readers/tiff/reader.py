@@ -25,6 +25,7 @@ from iiif_server.imaging.readers.pillow import PillowSource
 from iiif_server.imaging.readers.tiff.pages import can_decode, find_levels
 from iiif_server.imaging.readers.tiff.samples import Range, find_range, interpretation, to_image
 from iiif_server.imaging.readers.tiff.segments import read_bands
+from iiif_server.imaging.readers.tiff.tiles import tile_levels
 from iiif_server.imaging.tasks import SourceLimits
 
 _WIDTH, _HEIGHT, _ORIENTATION, _PROFILE = 256, 257, 274, 34675
@@ -115,14 +116,16 @@ def open_tiff(file: BinaryIO, limits: SourceLimits, page: int = 1) -> Source:
     first = levels[1]
     stored = Dimensions(first.imagewidth, first.imagelength)
     check_size(stored, None if first.is_tiled else limits.max_pixels)
+    turn = from_exif(_value(first, _ORIENTATION))
     header = Header(
         stored,
-        from_exif(_value(first, _ORIENTATION)),
+        turn,
         interpretation(first).has_color,
         tuple(sorted(levels)),
         parts=first.is_tiled,
         resolution=_resolution(first),
         tile=_tile(levels),
+        tiles=tile_levels(levels, _value(first, _PROFILE)) if turn == IDENTITY else (),
     )
     return TiffSource(file, header, levels, limits)
 

@@ -131,7 +131,9 @@ def to_image(samples: NDArray[Any], meaning: Interpretation, extent: Range | Non
     if meaning.unsigned_ab:
         pixels = pixels ^ np.array([0, 128, 128], np.uint8)
     height, width = pixels.shape[:2]
-    return Image.frombytes(meaning.mode, (width, height), np.ascontiguousarray(pixels).tobytes())
+    image = Image.new(meaning.mode, (width, height), None)  # not filled with black first
+    image.frombytes(np.ascontiguousarray(pixels).data)
+    return image
 
 
 def _to_bytes(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:

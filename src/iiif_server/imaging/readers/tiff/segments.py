@@ -16,6 +16,8 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 
 _BAND = 256
 """At least so many rows are put together at a time: fewer, and Python's own work shows."""
+_BAND_SAMPLES = 4 << 20
+"""So many are put together at once: a tile of a viewer in one piece, without copying it again."""
 _MAX_SEGMENT_BYTES = 1 << 30
 _OLD_JPEG, _JPEG = 6, 7
 _SEPARATE = 2
@@ -39,7 +41,8 @@ def read_bands(descriptor: int, page: TiffPage, part: Rectangle) -> Iterator[Ban
         Exception: whatever the decoders raise over damaged data.
     """
     grid = _Grid(page)
-    rows_at_once = ceil(_BAND / grid.segment.height)
+    rows = max(_BAND, _BAND_SAMPLES // (part.width * page.samplesperpixel))
+    rows_at_once = ceil(rows / grid.segment.height)
     first, last = part.y // grid.segment.height, ceil((part.y + part.height) / grid.segment.height)
     for row in range(first, last, rows_at_once):
         top = max(part.y, row * grid.segment.height)
