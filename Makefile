@@ -23,8 +23,14 @@ serve: $(SERVE_READY) ## Serve the images below DIR and show them in a viewer
 	@echo 'Serving $(DIR): open http://$(HOST):$(PORT)/ in a browser; Ctrl+C ends it.'
 	@$(PYTHON) -m iiif_server serve '$(DIR)' --host '$(HOST)' --port '$(PORT)'
 
+# Most of the time of the first ones is one process installing packages: two of them fit beside each other.
 test: $(TEST_READY) ## Run every check: lint, types, docs, plugins, tests (TOX_ARGS='-e lint' runs one)
+ifeq ($(TOX_ARGS),)
+	@$(PYTHON) -m tox run-parallel --parallel 2 --parallel-no-spinner --parallel-live -e lint,typing,docs,plugins,packages
+	@$(PYTHON) -m tox run -e tests
+else
 	@$(PYTHON) -m tox run $(TOX_ARGS)
+endif
 
 lint: $(TEST_READY) ## Run the quick checks only: format, lint, imports, types
 	@$(PYTHON) -m tox run -e lint,typing

@@ -19,8 +19,12 @@ SETTINGS = PoolSettings(factory="tests.execution.handlers:create")
 
 SERVER = """
 import asyncio
+import signal
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import PoolSettings, WorkerPool
+
+# A shell has what it runs in the background ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     pool = WorkerPool(PoolSettings(factory="tests.execution.handlers:create"))
