@@ -18,6 +18,9 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+NO_WEBGL = "--disable-3d-apis"
+"""Have viewers draw on a canvas: without a graphics card, WebGL takes the processor several times as long."""
+
 ABANDONED = "net::ERR_ABORTED"
 """The viewer itself gives up on tiles that have left the view."""
 
@@ -56,10 +59,13 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched_page(executable: str, width: int = 640, height: int = 520) -> AsyncIterator[Watched]:
+async def watched_page(
+    executable: str, width: int = 640, height: int = 520, *, webgl: bool = False
+) -> AsyncIterator[Watched]:
     """Open an empty page in a browser of its own."""
+    arguments = [*ARGUMENTS] if webgl else [*ARGUMENTS, NO_WEBGL]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        browser = await playwright.chromium.launch(executable_path=executable, args=arguments)
         try:
             context = await browser.new_context(viewport={"width": width, "height": height})
             yield Watched(await context.new_page())
