@@ -21,6 +21,7 @@ from tests.support.server import ServerProcess, serve_command
 
 from iiif_server.caches.directory import CacheDirectory
 from iiif_server.caches.entry import header
+from iiif_server.caches.keys import KEY_DIGITS
 
 CONFIG = """\
 cache_path: {cache}
@@ -39,7 +40,7 @@ def fill(directory: Path, entries: int) -> None:
     cache.claim()
     body = bytes(2000)
     for number in range(entries):
-        key = hashlib.blake2b(str(number).encode(), digest_size=20).hexdigest()
+        key = hashlib.blake2b(str(number).encode(), digest_size=KEY_DIGITS // 2).hexdigest()
         cache.write(key, header(key, body), body)
 
 
