@@ -1,6 +1,8 @@
 """Work goes out, results and errors come back, in the order and to the worker they should."""
 
 import asyncio
+import os
+import signal
 import time
 from importlib.util import find_spec
 
@@ -10,7 +12,7 @@ from iiif_server.errors import RenderFailed, ServerBusy, SourceTooLarge, Unreada
 from iiif_server.execution.affinity import rank_slots
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import PoolSettings, WorkerPool, WorkerStartFailed
-from tests.execution.conftest import PoolMaker, task
+from tests.execution.conftest import PoolMaker, pids, task
 from tests.execution.handlers import HomeMade
 
 
@@ -92,12 +94,12 @@ async def test_a_body_beyond_the_limit_is_an_error(make_pool: PoolMaker) -> None
 
 async def test_a_source_sticks_to_its_worker(make_pool: PoolMaker) -> None:
     pool = await make_pool()
-    pids = {}
+    homes = {}
     for key in map(str, range(10)):
         found = {(await pool.run(task("echo", affinity=key))).meta["pid"] for _ in range(4)}
         assert len(found) == 1
-        pids[key] = found.pop()
-    assert len(set(pids.values())) == 2
+        homes[key] = found.pop()
+    assert len(set(homes.values())) == 2
 
 
 async def test_a_source_spills_over_while_its_worker_is_busy(make_pool: PoolMaker) -> None:
@@ -106,6 +108,40 @@ async def test_a_source_spills_over_while_its_worker_is_busy(make_pool: PoolMake
         *(pool.run(task("sleep", 0.2, affinity="same")) for _ in range(2)), return_exceptions=False
     )
     assert first.meta["pid"] != second.meta["pid"]
+
+
+async def test_work_waits_for_the_worker_that_has_what_it_needs_while_another_is_idle(
+    make_pool: PoolMaker,
+) -> None:
+    pool = await make_pool()
+    jobs = [asyncio.create_task(pool.run(task("sleep", 0.3, affinity="same", share=0)))]
+    jobs += [asyncio.create_task(pool.run(task("echo", affinity="same", share=0))) for _ in range(5)]
+    jobs += [asyncio.create_task(pool.run(task("echo", affinity="same", share=1)))]
+    *together, apart = [outcome.meta["pid"] for outcome in await asyncio.gather(*jobs)]
+    assert len(set(together)) == 1
+    assert apart not in together
+
+
+async def test_work_waits_no_longer_than_it_would_take_to_begin_again(make_pool: PoolMaker) -> None:
+    pool = await make_pool()
+    first = await pool.run(task("sleep", 0.1, affinity="same", share=0))
+    long = asyncio.create_task(pool.run(task("sleep", 1.0, affinity="same", share=0)))
+    await wait_until_busy(pool, 1)
+    spilled = await pool.run(task("echo", affinity="same", share=0))
+    assert not long.done()
+    assert spilled.meta["pid"] != first.meta["pid"]
+    assert (await long).meta["pid"] == first.meta["pid"]
+
+
+async def test_work_does_not_wait_for_a_worker_that_died(make_pool: PoolMaker) -> None:
+    pool = await make_pool()
+    held = asyncio.create_task(pool.run(task("sleep", 20.0, affinity="same", share=0)))
+    await wait_until_busy(pool, 1)
+    waiting = asyncio.create_task(pool.run(task("echo", affinity="same", share=0)))
+    busy = pids(pool)[rank_slots("same", 2, 0)[0]]
+    held.cancel()
+    os.kill(busy, signal.SIGKILL)
+    assert (await waiting).meta["pid"] != busy
 
 
 async def test_waiting_work_goes_to_the_worker_that_knows_its_source(make_pool: PoolMaker) -> None:

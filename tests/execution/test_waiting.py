@@ -82,3 +82,23 @@ async def test_discarding_a_job_that_does_not_wait_is_harmless() -> None:
     line = WaitingLine(10)
     line.discard(job())
     assert len(line) == 0
+
+
+async def test_what_a_slot_may_not_take_waits_without_being_overtaken() -> None:
+    line = WaitingLine(100)
+    first = job()
+    others = [job() for _ in range(20)]
+    for each in (first, *others):
+        line.add(each)
+    taken = [line.take(1, heavy=True, admits=lambda each: each is not first) for _ in range(21)]
+    assert taken == [*others, None]
+    assert first.overtaken == 0
+    assert line.take(0, heavy=True) is first
+
+
+async def test_a_lane_whose_jobs_may_not_be_taken_does_not_hold_the_other_up() -> None:
+    line = WaitingLine(10)
+    light, heavy = job(), job(heavy=True)
+    line.add(light)
+    line.add(heavy)
+    assert line.take(1, heavy=True, admits=lambda each: each is heavy) is heavy

@@ -18,7 +18,16 @@ from iiif_server.imaging.orientation import (
     from_exif,
     from_rotation,
 )
-from iiif_server.imaging.plan import Copy, Lossless, Plan, Render, on_copy, plan, sheet
+from iiif_server.imaging.plan import (
+    Copy,
+    Lossless,
+    Plan,
+    Render,
+    on_copy,
+    plan,
+    shared_decoding,
+    sheet,
+)
 from iiif_server.imaging.tasks import RenderSettings
 
 FACTS = JpegFacts(mcu=Dimensions(16, 16), gray=False, portable=True, croppable=True)
@@ -237,3 +246,29 @@ def test_other_angles_are_quarter_turns_and_a_rest() -> None:
     assert isinstance(tilted, Render)
     assert (tilted.turn, tilted.angle) == (from_rotation(90, mirror=True), 22.5)
     assert chosen("full/max/360/default.jpg") == Copy()
+
+
+def test_requests_of_one_level_share_its_decoding() -> None:
+    """Every tile of the ladder has the number of what its reader keeps: the sheet, or a reduction."""
+    source = header(20_000, 15_000)
+    for factor in (1, 2, 4, 8, 16, 32):
+        step = 512 * factor
+        for x, y in ((0, 0), (19_999 // step * step, 14_999 // step * step)):
+            width, height = min(step, 20_000 - x), min(step, 15_000 - y)
+            request = f"{x},{y},{width},{height}/{-(-width // factor)},{-(-height // factor)}/0/default.jpg"
+            made, share = chosen(request, source), shared_decoding(operation(request, source))
+            if factor == 1:
+                assert (type(made), share) == (Lossless, 0)
+            else:
+                assert isinstance(made, Render)
+                assert share == made.reduction.bit_length() - 1
+
+
+def test_pixels_at_full_scale_are_another_share_than_the_sheet() -> None:
+    source = header(8000, 6000)
+    for request in ("0,0,512,512/max/0/default.png", "3,0,512,512/max/0/default.jpg"):
+        assert shared_decoding(operation(request, source)) == 4
+
+
+def test_whole_images_wait_for_nobody() -> None:
+    assert shared_decoding(operation("full/400,/0/default.jpg", header())) is None

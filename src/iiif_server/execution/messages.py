@@ -20,6 +20,8 @@ class Task:
             together when they kill workers. Usually path and version of the source; empty for neither.
         heavy: long work (a full-size conversion, a pyramid) that must never occupy the last worker.
         timeout: seconds from hand-over to the answer; None takes the pool's default.
+        share: a number for what tasks of one affinity have in common, if that is worth waiting for: a decoded
+            level, say. Shares of one affinity are spread over the workers by their numbers.
     """
 
     method: str
@@ -27,6 +29,7 @@ class Task:
     affinity: str
     heavy: bool = False
     timeout: float | None = None
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pickle
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil
+from math import ceil, inf
 
 from iiif_server.errors import IIIFServerError, ServerBusy, TaskTimeout, WorkerDied
 from iiif_server.execution.affinity import rank_slots
@@ -19,6 +19,7 @@ from iiif_server.execution.quarantine import Quarantine
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.execution.slot import Slot
 from iiif_server.execution.waiting import Job, WaitingLine
+from iiif_server.execution.warmth import Warmth
 
 __all__ = ["PoolSettings", "WorkerPool", "WorkerStartFailed"]
 
@@ -31,8 +32,8 @@ class WorkerPool:
     """A fixed number of worker processes, fed from one bounded line.
 
     A task goes to the worker that its affinity prefers if that one is idle, else to any idle one, else it
-    waits. What a task does to its worker (crash, hang, exhaust its memory) is answered to its caller and
-    touches no other task.
+    waits; it also waits for a worker that holds what its share needs, for as long as that pays. What a task
+    does to its worker (crash, hang, exhaust its memory) is answered to its caller and touches no other task.
 
     All methods belong to the event loop that :meth:`start` ran on.
 
@@ -46,6 +47,8 @@ class WorkerPool:
         self._on_outcome = on_outcome
         self._line = WaitingLine(settings.capacity)
         self._quarantine = Quarantine(settings.strikes, settings.quarantine)
+        self._warmth = Warmth()
+        self._patience: asyncio.TimerHandle | None = None
         self._slots: list[Slot] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._launcher = ThreadPoolExecutor(1, thread_name_prefix="worker-launcher")
@@ -140,18 +143,26 @@ class WorkerPool:
         job = Job(
             task,
             payload=pickle.dumps((task.method, task.argument)),
-            ranking=rank_slots(task.affinity, len(self._slots)),
+            ranking=rank_slots(task.affinity, len(self._slots), task.share),
             future=asyncio.get_running_loop().create_future(),
             timeout=self._settings.timeout if task.timeout is None else task.timeout,
             admitted=asyncio.get_running_loop().time(),
         )
-        idle = next((self._slots[i] for i in job.ranking if self._slots[i].idle), None)
+        idle = self._idle_slot(job)
         if idle and (not task.heavy or self._heavy_allowed()):
             self._hand_over(idle, job)
         elif self._failing or not self._line.add(job):
             self._counts["refused"] += 1
             raise self._busy()
+        else:
+            self._mind_patience()
         return job
+
+    def _idle_slot(self, job: Job) -> Slot | None:
+        """The best of the idle slots that may take a job: one that is warm, else by the job's ranking."""
+        idle = [self._slots[index] for index in job.ranking if self._slots[index].idle]
+        open_to_it = [slot for slot in idle if self._warmth.admits(job, slot.index, job.admitted)]
+        return max(open_to_it, key=lambda slot: self._warmth.is_warm(job, slot.index), default=None)
 
     def _busy(self) -> ServerBusy:
         seconds = len(self._line) * self._seconds_per_task / self._settings.workers
@@ -164,29 +175,52 @@ class WorkerPool:
 
     def _hand_over(self, slot: Slot, job: Job) -> None:
         self._handed_over[job] = asyncio.get_running_loop().time()
+        self._warmth.began(job, slot.index)
         slot.hand_over(job)
 
     def _feed(self, slot: Slot) -> None:
         """Give an idle slot the next waiting job."""
-        if slot.idle and (job := self._line.take(slot.index, heavy=self._heavy_allowed())):
+        if not slot.idle or not self._line:
+            return
+        now = asyncio.get_running_loop().time()
+
+        def admits(job: Job) -> bool:
+            return self._warmth.admits(job, slot.index, now)
+
+        if job := self._line.take(slot.index, heavy=self._heavy_allowed(), admits=admits):
             self._hand_over(slot, job)
 
     def _feed_all(self) -> None:
         for slot in self._slots:
             self._feed(slot)
+        self._mind_patience()
+
+    def _mind_patience(self) -> None:
+        """Come back when a waiting job may go to a slot that is idle although it waits."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._line and not self._closing and any(slot.idle for slot in self._slots):
+            loop = asyncio.get_running_loop()
+            # Those whose patience has ended wait for another reason: heavy jobs for each other.
+            ends = [end for job in self._line if loop.time() < (end := self._warmth.patience_ends(job)) < inf]
+            if ends:
+                self._patience = loop.call_at(min(ends), self._feed_all)
 
     # What the slots tell.
 
     def on_ready(self, slot: Slot) -> None:
         """A worker came to its place."""
         self._failing = False
-        self._feed(slot)
+        self._warmth.forget(slot.index)
+        self._feed_all()
 
     def on_answer(self, slot: Slot, job: Job, answer: Answer, body: bytes) -> None:
         """A job is done."""
         began = self._handed_over.pop(job)
-        took = asyncio.get_running_loop().time() - began
-        self._seconds_per_task += 0.1 * (took - self._seconds_per_task)
+        now = asyncio.get_running_loop().time()
+        self._warmth.ended(job, began, now)
+        self._seconds_per_task += 0.1 * (now - began - self._seconds_per_task)
         self._counts["tasks"] += 1
         outcome = Outcome(answer.meta, body, began - job.admitted)
         if not job.future.done():
@@ -198,6 +232,7 @@ class WorkerPool:
             self._counts["recycled"] += 1
             logger.info("worker %s is replaced after %d tasks at %d bytes", slot.pid, slot.tasks, answer.rss)
             slot.recycle()
+            self._warmth.forget(slot.index)
         # Not only this slot: the end of a heavy job may let another slot take the next heavy one.
         self._feed_all()
         if answer.error is None and self._on_outcome is not None:
@@ -209,9 +244,10 @@ class WorkerPool:
         worn = answer.rss > self._settings.max_memory or (limit is not None and slot.tasks >= limit)
         return answer.exhausted or (worn and all(other.ready for other in self._slots))
 
-    def on_timeout(self, job: Job) -> None:
+    def on_timeout(self, slot: Slot, job: Job) -> None:
         """A job ran past its deadline."""
         self._handed_over.pop(job)
+        self._warmth.forget(slot.index)
         self._counts["timeouts"] += 1
         self._strike(job, 1)
         error = TaskTimeout(
@@ -219,8 +255,9 @@ class WorkerPool:
             log=f"{job.task.method} took longer than {job.timeout:g} s: {job.task.affinity}",
         )
         self._fail(job, error)
+        self._feed_all()
 
-    def on_death(self, job: Job, exit_code: int | None) -> None:
+    def on_death(self, slot: Slot, job: Job, exit_code: int | None) -> None:
         """A worker died over a job: once is tried again, twice is the job's fault.
 
         A worker that ended itself (a crash in a codec) is held against the source at once. SIGKILL may have
@@ -228,6 +265,7 @@ class WorkerPool:
         well, or when there is nobody left to retry for.
         """
         self._handed_over.pop(job)
+        self._warmth.forget(slot.index)
         self._counts["deaths"] += 1
         job.deaths += 1
         log = f"worker ended with code {exit_code} over {job.task.method}: {job.task.affinity}"
@@ -243,11 +281,12 @@ class WorkerPool:
         else:
             self._counts["retries"] += 1
             self._line.put_back(job)
-            self._feed_all()
+        self._feed_all()
 
-    def on_return(self, job: Job) -> None:
+    def on_return(self, slot: Slot, job: Job) -> None:
         """A worker was dead already when it got a job: that was not the job's turn."""
         self._handed_over.pop(job)
+        self._warmth.forget(slot.index)
         if not job.future.done():
             self._line.put_back(job)
             self._feed_all()

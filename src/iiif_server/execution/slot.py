@@ -25,13 +25,13 @@ class SlotOwner(Protocol):
     def on_answer(self, slot: Slot, job: Job, answer: answers.Answer, body: bytes) -> None:
         """A job is done; the slot has no job now."""
 
-    def on_timeout(self, job: Job) -> None:
+    def on_timeout(self, slot: Slot, job: Job) -> None:
         """A job ran past its deadline; its worker was killed."""
 
-    def on_return(self, job: Job) -> None:
+    def on_return(self, slot: Slot, job: Job) -> None:
         """A worker was dead already when it got a job."""
 
-    def on_death(self, job: Job, exit_code: int | None) -> None:
+    def on_death(self, slot: Slot, job: Job, exit_code: int | None) -> None:
         """A worker died over a job."""
 
     def on_start_failed(self, error: WorkerStartFailed) -> None:
@@ -139,9 +139,9 @@ class Slot:
         job = self._release()
         exit_code = await worker.reap()
         if job and worker.unread:
-            self._owner.on_return(job)
+            self._owner.on_return(self, job)
         elif job:
-            self._owner.on_death(job, exit_code)
+            self._owner.on_death(self, job, exit_code)
         return worker.tasks > worker.unread
 
     async def _pause(self, barren: int) -> None:
@@ -188,4 +188,4 @@ class Slot:
         job = self._release()
         self._worker.kill()
         if job:
-            self._owner.on_timeout(job)
+            self._owner.on_timeout(self, job)

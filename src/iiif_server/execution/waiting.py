@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -87,19 +87,22 @@ class WaitingLine:
             self.discard(job)
         return taken
 
-    def take(self, slot: int, *, heavy: bool) -> Job | None:
+    def take(self, slot: int, *, heavy: bool, admits: Callable[[Job], bool] = lambda _: True) -> Job | None:
         """Remove and return the next job for a slot, or None.
 
         Args:
             slot: number of the slot that is free.
             heavy: whether a heavy job may be taken.
+            admits: tells whether the slot may take a job; those that it may not take wait for another slot,
+                and are not overtaken by what it takes.
         """
-        lanes = [lane for lane in (self._light, self._heavy) if lane and (heavy or lane is self._light)]
-        if not lanes:
+        lanes = (self._light, self._heavy) if heavy else (self._light,)
+        heads = [(lane, head) for lane in lanes if (head := next(filter(admits, lane), None))]
+        if not heads:
             return None
-        lane = min(lanes, key=lambda lane: next(iter(lane.values())))
-        head = next(iter(lane))
-        job = next((job for job in islice(lane, _LOOKAHEAD) if job.ranking[0] == slot), head)
+        lane, head = min(heads, key=lambda found: found[0][found[1]])
+        near = islice(filter(admits, lane), _LOOKAHEAD)
+        job = next((job for job in near if job.ranking[0] == slot), head)
         if job is not head:
             head.overtaken += 1
             if head.overtaken > _MAX_OVERTAKEN:

@@ -20,6 +20,7 @@ from iiif_server.imaging.tasks import RenderSettings
 from iiif_server.imaging.tiles import StoredTile, find_tile
 
 _SHRINKS = (2, 4, 8, 16, 32)
+_SHARED = (1, 2, 4, 8)
 _GAP = 2
 """Averaging stops at this many times the wanted size: the final resampling decides the quality."""
 _MANY = 32
@@ -151,6 +152,21 @@ def plan_render(header: Header, operation: Operation) -> Render:
         box, part = _within_part(box, operation.size, shrink, level)
     angle = float(operation.rotation.degrees % 90)
     return Render(reduction, part, shrink, box, operation.size, _quarter_turns(operation), angle)
+
+
+def shared_decoding(operation: Operation) -> int | None:
+    """A number for what of a source that is decoded whole this has in common with other requests.
+
+    ``None`` for whole images: the little that is kept of their decoding is not worth waiting for. Other than
+    :func:`plan` this knows no header: a reduction that the format lacks has a number for itself.
+    """
+    if operation.is_full_region:
+        return None
+    reduction = max(factor for factor in _SHARED if factor == 1 or _suffices(operation, factor))
+    if reduction > 1:
+        return _SHARED.index(reduction)
+    cut = operation.format is Format.JPG and is_tile(operation.region, operation.image, 1)
+    return 0 if cut else len(_SHARED)
 
 
 def _box(operation: Operation, factor: int, turn: Symmetry, reduction: int) -> Box:

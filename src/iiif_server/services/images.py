@@ -20,6 +20,7 @@ from iiif_server.iiif.parameters import Format, ImageParameters
 from iiif_server.iiif.resolve import Operation, resolve
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion
+from iiif_server.imaging.plan import shared_decoding
 from iiif_server.imaging.source_formats import TIFF
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
@@ -253,5 +254,6 @@ class ImageService:
                     task,
                     affinity=f"{path}\0{info.version}",
                     heavy=operation.size.width * operation.size.height > _HEAVY_PIXELS,
+                    share=shared_decoding(operation) if info.tile is None else None,
                 )
             )
