@@ -17,6 +17,8 @@ from aiohttp import web
 
 from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
+from iiif_server.caches.pyramids import OpenPyramids
+from iiif_server.caches.sources.store import SourceStore
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
 from iiif_server.config.model import Config, ConfiguredProfile
@@ -34,6 +36,8 @@ from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.images import ImageService, RenderRules
 from iiif_server.services.infos import InfoService, Prober
+from iiif_server.services.pyramid_builder import PyramidBuilder, TileRules
+from iiif_server.services.pyramids import PyramidRules, PyramidService
 from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
@@ -108,8 +112,10 @@ async def _run_site(app: web.Application, *, config: Config, plugins: Plugins) -
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
+        pyramids = _pyramid_service(config, pool, infos, rules)
+        stack.push_async_callback(pyramids.close)
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules),
+            images=ImageService(infos, pool, cache, rules, pyramids),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
@@ -159,6 +165,40 @@ def _render_rules(config: Config, abilities: Mapping[str, Any]) -> dict[str, Ren
         )
         for name, options in chosen.items()
     }
+
+
+def _pyramid_service(
+    config: Config, pool: WorkerPool, infos: InfoService, rules: Mapping[str, RenderRules]
+) -> PyramidService:
+    store = pyramid_store(config)
+    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
+    return PyramidService(
+        pyramid_builder(config, store, pool, infos, rules),
+        OpenPyramids(store),
+        {
+            name: PyramidRules(options.pyramids, options.pyramid_min_pixels)
+            for name, options in chosen.items()
+        },
+        {name: rule.settings for name, rule in rules.items()},
+    )
+
+
+def pyramid_store(config: Config) -> SourceStore:
+    """Where pyramids are kept; nothing is written before the first one."""
+    size = config.pyramid_cache_size
+    return SourceStore(config.cache_path / "pyramids", size, max_source_bytes=size, wait_seconds=86_400.0)
+
+
+def pyramid_builder(
+    config: Config,
+    store: SourceStore,
+    pool: WorkerPool,
+    infos: InfoService,
+    rules: Mapping[str, RenderRules],
+) -> PyramidBuilder:
+    """What builds pyramids, for the server and for commands."""
+    tiles = {name: TileRules(rule.settings, rule.renderer) for name, rule in rules.items()}
+    return PyramidBuilder(store, pool, infos, tiles, config.pyramid_timeout)
 
 
 def _warn_of_formats(missing: AbstractSet[Format]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,11 +19,18 @@ from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, transform
 from iiif_server.imaging.plan import Copy, Lossless, Render, on_copy, plan, plan_render, sheet
+from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
 from iiif_server.imaging.steps import scaled, tilted, turned
-from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, WorkbenchSettings
+from iiif_server.imaging.tasks import (
+    PyramidTask,
+    RenderSettings,
+    RenderTask,
+    SourceFile,
+    WorkbenchSettings,
+)
 
 
 @dataclass(slots=True)
@@ -48,7 +56,12 @@ Handler = Callable[[Any], tuple[dict[str, Any], bytes]]
 def create(settings: WorkbenchSettings) -> Mapping[str, Handler]:
     """Set up a worker: its handlers by the name of the task."""
     workbench = Workbench(settings)
-    return {"probe": workbench.probe, "render": workbench.render, "abilities": workbench.abilities}
+    return {
+        "probe": workbench.probe,
+        "render": workbench.render,
+        "pyramid": workbench.pyramid,
+        "abilities": workbench.abilities,
+    }
 
 
 class Workbench:
@@ -89,10 +102,34 @@ class Workbench:
             return {"lane": "copy"}, with_credit_jpeg(data, credit)
         if isinstance(chosen, Lossless):
             assert isinstance(source, JpegSource)
-            if (moved := self._transform(task.source, source, chosen)) is not None:
+            cuts_sheet = chosen.is_tile and not task.is_alone
+            if (moved := self._transform(task.source, source, chosen, cuts_sheet=cuts_sheet)) is not None:
                 return {"lane": "lossless"}, with_credit_jpeg(moved, credit)
             chosen = plan_render(source.header, task.operation)
         return {"lane": "pixels"}, self._pixels(source, chosen, task, credit)
+
+    def pyramid(self, task: PyramidTask) -> tuple[dict[str, Any], bytes]:
+        """Build a pyramid; the answer tells its bytes and tiles, or why it is left out.
+
+        The tiles are made by a workbench of their own: what they need is decoded once, however much it is.
+        """
+        bench = Workbench(replace(self._settings, open_sources=1, decoded_bytes=sys.maxsize))
+        try:
+            header = bench._open(task.source).source.header
+            if header.parts:
+                return {"left_out": "it is stored in tiles, which are served as they are"}, b""
+            renderer = Renderer(
+                lambda operation: bench.render(RenderTask(task.source, operation, task.settings))[1],
+                bench._levels.clear,
+                header.reductions,
+            )
+            with open_target(task.target, task.inode) as out:
+                built = build_pyramid(renderer, header.size, task.settings, out, task.max_bytes)
+        except OSError as error:
+            raise RenderFailed("The pyramid could not be written.", log=str(error)) from error
+        finally:
+            bench.close()
+        return built._asdict(), b""
 
     def close(self) -> None:
         """Close the sources."""
@@ -103,11 +140,13 @@ class Workbench:
     def __del__(self) -> None:
         self.close()
 
-    def _transform(self, file: SourceFile, source: JpegSource, chosen: Lossless) -> bytes | None:
+    def _transform(
+        self, file: SourceFile, source: JpegSource, chosen: Lossless, *, cuts_sheet: bool
+    ) -> bytes | None:
         library, limits = self._library, self._settings.limits
         if library is None:
             return None
-        if chosen.crop is None or not chosen.is_tile or not self._levels.holds(source.size):
+        if chosen.crop is None or not cuts_sheet or not self._levels.holds(source.size):
             return transform(library, source.data(), chosen, limits)
         tiles = self._levels.get((file, "sheet"), lambda: cut(library, source.data(), sheet(source.header)))
         if (tile := tiles.get(chosen.crop)) is None:

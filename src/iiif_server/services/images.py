@@ -20,6 +20,7 @@ from iiif_server.iiif.version import ApiVersion
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
 from iiif_server.services.infos import InfoService
+from iiif_server.services.pyramids import PyramidService, Tile
 
 _HEAVY_PIXELS = 4_000_000
 """Results above this many pixels go to the lane that leaves a worker free for tiles."""
@@ -83,6 +84,7 @@ class ImageService:
         pool: where derivatives are made.
         cache: where they are kept.
         rules: what decides them, by the profile's name.
+        pyramids: where tiles of large sources come from, if there are any.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class ImageService:
         pool: TaskRunner,
         cache: DerivativeCache,
         rules: Mapping[str, RenderRules],
+        pyramids: PyramidService | None = None,
     ) -> None:
         self._infos = infos
         self._pool = pool
         self._cache = cache
         self._rules = rules
+        self._pyramids = pyramids
         self._flights: SingleFlight[tuple[PreparedImage, bytes]] = SingleFlight()
 
     async def prepare(self, request: ImageRequest) -> PreparedImage:
@@ -156,18 +160,18 @@ class ImageService:
             # Another flight may have landed between this request's look-up and its own take-off.
             if (found := self._cache.get_fast(prepared.key)) is not None and isinstance(found.body, bytes):
                 return prepared, found.body
-            body, failure = None, None
+            made, failure = None, None
             try:
-                body = await self._render(prepared)
+                made = await self._obtain(prepared)
             except (UnreadableSource, SourceChanging) as error:
                 failure = error
             info = await self._infos.refresh(prepared.request.identifier)
             if info.version == prepared.info.version:
                 if failure is not None:
                     raise failure
-                assert body is not None
-                await self._cache.put(prepared.key, body)
-                return prepared, body
+                assert made is not None
+                await self._keep(prepared.key, made)
+                return prepared, made.body
             prepared = self._resolve(prepared.request, prepared.profile, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
@@ -175,13 +179,30 @@ class ImageService:
             retry_after=2,
         )
 
-    async def _render(self, prepared: PreparedImage) -> bytes:
+    async def _obtain(self, prepared: PreparedImage) -> Tile:
+        """The result, from the image's pyramid if that has it."""
+        if self._pyramids is None:
+            return Tile(await self._render(prepared), is_stored=False)
+        return await self._pyramids.tile(
+            prepared.request.identifier,
+            prepared.info,
+            prepared.operation,
+            lambda is_alone: self._render(prepared, is_alone=is_alone),
+        )
+
+    async def _keep(self, key: str, made: Tile) -> None:
+        if made.is_stored:
+            self._cache.put_fast(key, made.body)  # on a disk it is already
+        else:
+            await self._cache.put(key, made.body)
+
+    async def _render(self, prepared: PreparedImage, *, is_alone: bool = False) -> bytes:
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         # Smaller copies are of the first page.
         hint = operation.size if operation.is_full_region and identifier.page == 1 else None
         async with prepared.profile.use_source(info, hint) as path:
             source = SourceFile(str(path), info.version, identifier.page)
-            task = RenderTask(source, operation, self._rules[identifier.profile].settings)
+            task = RenderTask(source, operation, self._rules[identifier.profile].settings, is_alone)
             outcome = await self._pool.run(
                 Task(
                     "render",
