@@ -8,8 +8,8 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from iiif_server.execution.pool import WorkerPool
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
+from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
 from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
@@ -140,6 +140,45 @@ def _pool_settings(config: Config) -> PoolSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What commands work on pyramids with, without a web server.
+
+    Attributes:
+        profiles: that are open.
+        infos: what is known of their images.
+        store: keeps the pyramids.
+        builder: builds them.
+        rules: which sources get one, by the profile's name.
+        settings: what their tiles are made by, by the profile's name.
+    """
+
+    profiles: ProfileRegistry
+    infos: InfoService
+    store: SourceStore
+    builder: PyramidBuilder
+    rules: Mapping[str, PyramidRules]
+    settings: Mapping[str, RenderSettings]
+
+
+@asynccontextmanager
+async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> AsyncIterator[Workshop]:
+    """Run what it takes to build so many pyramids at a time; one worker more looks at headers meanwhile."""
+    async with AsyncExitStack() as stack:
+        pool = WorkerPool(replace(_pool_settings(config), workers=jobs + 1))
+        stack.push_async_callback(pool.close, grace=0)
+        await pool.start()
+        profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
+        await stack.enter_async_context(profiles.running())
+        infos = InfoService(profiles)
+        rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
+        store = pyramid_store(config)
+        stack.push_async_callback(store.close)
+        builder = pyramid_builder(config, store, pool, infos, rules)
+        settings = {name: rule.settings for name, rule in rules.items()}
+        yield Workshop(profiles, infos, store, builder, _pyramid_rules(config), settings)
+
+
 async def _start_derivative_cache(config: Config) -> DerivativeCache:
     disk = None
     if config.disk_cache_size:
@@ -171,22 +210,25 @@ def _pyramid_service(
     config: Config, pool: WorkerPool, infos: InfoService, rules: Mapping[str, RenderRules]
 ) -> PyramidService:
     store = pyramid_store(config)
-    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
     return PyramidService(
         pyramid_builder(config, store, pool, infos, rules),
         OpenPyramids(store),
-        {
-            name: PyramidRules(options.pyramids, options.pyramid_min_pixels)
-            for name, options in chosen.items()
-        },
+        _pyramid_rules(config),
         {name: rule.settings for name, rule in rules.items()},
     )
+
+
+def _pyramid_rules(config: Config) -> dict[str, PyramidRules]:
+    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
+    return {name: PyramidRules(own.pyramids, own.pyramid_min_pixels) for name, own in chosen.items()}
 
 
 def pyramid_store(config: Config) -> SourceStore:
     """Where pyramids are kept; nothing is written before the first one."""
     size = config.pyramid_cache_size
-    return SourceStore(config.cache_path / "pyramids", size, max_source_bytes=size, wait_seconds=86_400.0)
+    # Another process may be at work on the same one for so long, and a little longer.
+    wait = config.pyramid_timeout + 60
+    return SourceStore(config.cache_path / "pyramids", size, max_source_bytes=size, wait_seconds=wait)
 
 
 def pyramid_builder(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from iiif_server import __version__
-from iiif_server.cli import config, formats, plugins, serve
+from iiif_server.cli import config, formats, plugins, pyramids, serve
 from iiif_server.errors import ConfigurationError
 
-COMMANDS = (serve, config, plugins, formats)
+COMMANDS = (serve, config, plugins, formats, pyramids)
 """Each module adds its parser, and names the function that runs it."""
 
 
