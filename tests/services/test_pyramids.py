@@ -90,7 +90,7 @@ class Site:
     """All that answers image requests, around one file."""
 
     def __init__(
-        self, directory, policy="on_demand", min_pixels=1, size=64 << 20, keep_metadata=False, timeout=9.0
+        self, directory, policy="on_demand", min_pixels=1, size=64 << 20, keep_metadata=False, patience=100.0
     ):
         path = directory / "source.jpg"
         if not path.exists():
@@ -101,13 +101,14 @@ class Site:
         self.infos = InfoService(ProfileRegistry({"fake": self.profile}))
         self.store = SourceStore(directory / "pyramids", size, max_source_bytes=size)
         self.builder = PyramidBuilder(
-            self.store, self.pool, self.infos, {"fake": TileRules(settings, "codecs")}, timeout
+            self.store, self.pool, self.infos, {"fake": TileRules(settings, "codecs")}, 9.0
         )
         self.pyramids = PyramidService(
             self.builder,
             OpenPyramids(self.store),
             {"fake": PyramidRules(policy, min_pixels)},
             {"fake": settings},
+            patience=patience,
         )
         self.memory = MemoryCache(0)
         rules = RenderRules(Limits(), settings, frozenset(Format), "codecs")
@@ -316,6 +317,17 @@ async def test_the_end_of_the_server_ends_a_build_and_leaves_nothing(make_site, 
     assert not leftovers(tmp_path)
 
 
+async def test_nobody_waits_for_ever(make_site):
+    """A build that takes too long for a person keeps them from nothing."""
+    site = make_site(patience=0.05)
+    site.pool.gate.clear()
+    bodies = [(await site.get(region))[1] for region in LEVEL_0]
+
+    assert all(bodies)
+    assert site.pyramids._builds
+    site.pool.gate.set()
+
+
 async def test_clients_that_leave_do_not_end_a_build(make_site):
     site = make_site()
     site.pool.gate.clear()
@@ -328,7 +340,7 @@ async def test_clients_that_leave_do_not_end_a_build(make_site):
             task.cancel()
         await asyncio.wait(tasks)
     (build,) = site.pyramids._builds.values()
-    assert not build.turn.locked()
+    await eventually(lambda: not build.turn.locked(), 5, "the turn was passed on")
     site.pool.gate.set()
     await eventually(lambda: not site.pyramids._builds, 20, "the pyramid was built")
     assert await site.is_there()

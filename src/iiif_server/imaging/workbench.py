@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from lru import LRU
 from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed
+from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging.codecs import versions
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
@@ -19,7 +21,8 @@ from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, transform
 from iiif_server.imaging.plan import Copy, Lossless, Render, on_copy, plan, plan_render, sheet
-from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target
+from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target, tile_request
+from iiif_server.imaging.pyramids.index import tiles_of
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
@@ -75,6 +78,7 @@ class Workbench:
         self._sources: Any = LRU(max(1, settings.open_sources), callback=_close)
         self._levels = LevelCache(settings.decoded_bytes)
         self._library = load_library()
+        self._begun_sheet: Future[Mapping[Rectangle, bytes]] | None = None
 
     def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
         """Tell what is installed here: lossless JPEG work, formats to write, and a fingerprint of the codecs.
@@ -115,16 +119,17 @@ class Workbench:
         """
         bench = Workbench(replace(self._settings, open_sources=1, decoded_bytes=sys.maxsize))
         try:
-            header = bench._open(task.source).source.header
-            if header.parts:
+            source = bench._open(task.source).source
+            if source.header.parts:
                 return {"left_out": "it is stored in tiles, which are served as they are"}, b""
             renderer = Renderer(
                 lambda operation: bench.render(RenderTask(task.source, operation, task.settings))[1],
                 bench._levels.clear,
-                header.reductions,
+                source.header.reductions,
             )
-            with open_target(task.target, task.inode) as out:
-                built = build_pyramid(renderer, header.size, task.settings, out, task.max_bytes)
+            with open_target(task.target, task.inode) as out, ThreadPoolExecutor(1) as thread:
+                bench._begin_sheet(source, task.settings, thread)
+                built = build_pyramid(renderer, source.header.size, task.settings, out, task.max_bytes)
         except OSError as error:
             raise RenderFailed("The pyramid could not be written.", log=str(error)) from error
         finally:
@@ -140,6 +145,18 @@ class Workbench:
     def __del__(self) -> None:
         self.close()
 
+    def _begin_sheet(self, source: Source, settings: RenderSettings, thread: Executor) -> None:
+        """Cut the sheet beside what the other levels need: pure work in C on a copy of the file."""
+        header = source.header
+        first = tile_request(header.size, tiles_of(header.size, 1)[0], 1)
+        if self._library is not None and isinstance(plan(header, first, settings), Lossless):
+            assert isinstance(source, JpegSource)
+            self._begun_sheet = thread.submit(cut, self._library, source.data(), sheet(header))
+
+    def _cut_sheet(self, source: JpegSource) -> Mapping[Rectangle, bytes]:
+        begun, self._begun_sheet = self._begun_sheet, None
+        return cut(self._library, source.data(), sheet(source.header)) if begun is None else begun.result()
+
     def _transform(
         self, file: SourceFile, source: JpegSource, chosen: Lossless, *, cuts_sheet: bool
     ) -> bytes | None:
@@ -148,7 +165,7 @@ class Workbench:
             return None
         if chosen.crop is None or not cuts_sheet or not self._levels.holds(source.size):
             return transform(library, source.data(), chosen, limits)
-        tiles = self._levels.get((file, "sheet"), lambda: cut(library, source.data(), sheet(source.header)))
+        tiles = self._levels.get((file, "sheet"), lambda: self._cut_sheet(source))
         if (tile := tiles.get(chosen.crop)) is None:
             return None
         return transform(library, tile, replace(chosen, crop=None), limits)

@@ -32,6 +32,9 @@ Policy = Literal["never", "ahead", "on_demand"]
 _REFUSED_SECONDS: Final = 600.0
 _BUSY_SECONDS: Final = 5.0
 _REMEMBERED: Final = 10_000
+_PAUSES: Final = 2.0
+"""How long the way beside a build is closed after each tile, by the time that it took."""
+
 _MOST_BUILDS: Final = 4
 """Under way at once; more would wait for each other, and keep room reserved meanwhile."""
 
@@ -71,6 +74,11 @@ class _Build:
     task: asyncio.Task[BuildOutcome]
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
+    def pass_on(self, seconds: float) -> None:
+        """End one's turn; the next one begins after a while, so that the build gets on."""
+        if not self.task.done():
+            asyncio.get_running_loop().call_later(seconds, self.turn.release)
+
 
 class PyramidService:
     """Answers tiles from pyramids, and has them built.
@@ -80,6 +88,7 @@ class PyramidService:
         opened: reads them.
         rules: by the profile's name.
         settings: what tiles are made by, by the profile's name.
+        patience: seconds that a request waits for a pyramid at most.
     """
 
     def __init__(
@@ -88,11 +97,14 @@ class PyramidService:
         opened: OpenPyramids,
         rules: Mapping[str, PyramidRules],
         settings: Mapping[str, RenderSettings],
+        *,
+        patience: float = 10.0,
     ) -> None:
         self._builder = builder
         self._opened = opened
         self._rules = rules
         self._settings = settings
+        self._patience = patience
         self._builds: dict[str, _Build] = {}
         self._refused: LRU[str, float] = LRU(_REMEMBERED)
         self._asked: LRU[str, bool] = LRU(_REMEMBERED)
@@ -107,7 +119,7 @@ class PyramidService:
         """The answer to a request: from the pyramid if it is a tile of one, else rendered.
 
         With a pyramid on its way, one request at a time is rendered beside it, so that the first tiles come
-        at once; the others wait for the pyramid or their turn, whichever comes first.
+        at once; the others wait for the pyramid or their turn, whichever comes first, within their patience.
 
         Args:
             identifier: of the image.
@@ -134,11 +146,12 @@ class PyramidService:
             return Tile(await render(False), is_stored=False)
         if (build := self._begin(key, identifier, info)) is None:
             return Tile(await render(True), is_stored=False)
-        if await _takes_turn(build):
+        if await _takes_turn(build, self._patience):
+            began = time.monotonic()
             try:
                 return Tile(await render(True), is_stored=False)
             finally:
-                build.turn.release()
+                build.pass_on(_PAUSES * (time.monotonic() - began))
         if (body := await self._opened.tile(key, operation)) is not None:
             return Tile(body, is_stored=True)
         return Tile(await render(False), is_stored=False)
@@ -185,12 +198,13 @@ class PyramidService:
         logger.warning("no pyramid of %s for %g seconds: %s", identifier, seconds, reason)
 
 
-async def _takes_turn(build: _Build) -> bool:
-    """Wait for the turn to render, or the end of the build; tells whether it is the caller's turn."""
+async def _takes_turn(build: _Build, patience: float) -> bool:
+    """Wait for the turn to render, the end of the build, or so many seconds; tells whether it is the turn."""
     acquiring = asyncio.ensure_future(build.turn.acquire())
     has_turn = False
     try:
-        await asyncio.wait((acquiring, build.task), return_when=asyncio.FIRST_COMPLETED)
+        both = (acquiring, build.task)
+        await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         has_turn = acquiring.done() and not build.task.done()
     finally:
         if not has_turn:

@@ -74,20 +74,23 @@ def build_pyramid(
     """
     writer = TiffWriter(out, TILE)
     served: dict[int, list[Span]] = {}
-    levels = []
-    for factor in scale_factors(image, TILE):
-        if factor in renderer.reductions:
+    levels: dict[int, Level] = {}
+    for factor in _order(scale_factors(image, TILE)):
+        if factor in renderer.reductions and len(renderer.reductions) > 1:
             renderer.forget()  # what is decoded next is made of the file, not of the levels before
-        spans, level = _build_level(
+        served[factor], levels[factor] = _build_level(
             renderer, image, factor, settings, writer, lambda: _check(out, writer, max_bytes)
         )
-        served[factor] = spans
-        levels.append(level)
-    writer.finish(levels)
-    write_index(out, image, served)
+    writer.finish([levels[factor] for factor in sorted(levels)])
+    write_index(out, image, {factor: served[factor] for factor in sorted(served)})
     out.flush()
     _check(out, writer, max_bytes)
     return Built(out.tell(), sum(map(len, served.values())))
+
+
+def _order(factors: tuple[int, ...]) -> tuple[int, ...]:
+    """Full scale last: its tiles may be on their way already, from a file that is cut without decoding."""
+    return (*factors[1:], factors[0])
 
 
 def _build_level(
