@@ -302,7 +302,9 @@ async def test_without_room_for_it_tiles_are_rendered(make_site, tmp_path, caplo
     assert all(bodies)
     assert site.pool.count("pyramid") == 0
     assert not leftovers(tmp_path)
-    assert any("no pyramid of" in record.getMessage() for record in caplog.records)
+    told = [record.getMessage() for record in caplog.records if "no pyramid of" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("no pyramid of fake:a.jpg for 600 seconds: no room for ")
 
 
 async def test_the_end_of_the_server_ends_a_build_and_leaves_nothing(make_site, tmp_path):
@@ -315,6 +317,16 @@ async def test_the_end_of_the_server_ends_a_build_and_leaves_nothing(make_site, 
 
     assert not site.pyramids._builds
     assert not leftovers(tmp_path)
+
+
+async def test_with_too_many_builds_under_way_tiles_come_as_without(make_site, monkeypatch):
+    monkeypatch.setattr("iiif_server.services.pyramids._MOST_BUILDS", 0)
+    site = make_site()
+    for region in LEVEL_0:
+        await site.get(region)
+
+    assert [task.method for task in site.pool.tasks] == ["render"] * 6
+    assert [task.argument.is_alone for task in site.pool.tasks] == [True] + [False] * 5
 
 
 async def test_nobody_waits_for_ever(make_site):

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from iiif_server.caches.sources.records import Fetched, StoredSource
 from iiif_server.caches.sources.store import SourceStore
 from iiif_server.caches.sources.writer import SourceWriter
-from iiif_server.errors import SourceChanging
+from iiif_server.errors import RenderFailed, ServerBusy, SourceChanging, SourceTooLarge
 from iiif_server.execution.messages import Task, TaskRunner
 from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.tasks import RENDER_VERSION, PyramidTask, RenderSettings, SourceFile
@@ -109,7 +109,8 @@ class PyramidBuilder:
         """Build a pyramid, unless it is there.
 
         Raises:
-            ServerBusy: there is no room for it, or no worker.
+            RenderFailed: there is no room for it, or it can't be built.
+            ServerBusy: there is no worker for it at the moment.
             SourceChanging: the source changed meanwhile.
             IIIFServerError: whatever keeps it from being built.
         """
@@ -133,7 +134,13 @@ class PyramidBuilder:
         async with profile.use_source(info) as path:
             length = await asyncio.to_thread(os.path.getsize, path)
             room = round(_ROOM_PER_PIXEL * info.width * info.height + _ROOM_PER_BYTE * length) + (1 << 20)
-            target = await writer.hand_over(room)
+            try:
+                target = await writer.hand_over(room)
+            except (ServerBusy, SourceTooLarge):
+                # That won't change soon: not to be tried again as one tries a busy server.
+                raise RenderFailed(
+                    "There is no room for a pyramid.", log=f"no room for {room} bytes"
+                ) from None
             made = await self._run(identifier, info, path, target, room)
         if (await self._infos.refresh(identifier)).version != info.version:
             raise SourceChanging("The source of this image is being changed.", retry_after=2)

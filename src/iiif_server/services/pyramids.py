@@ -144,8 +144,12 @@ class PyramidService:
             return Tile(body, is_stored=True)
         if rules.policy != "on_demand" or self._is_refused(key):
             return Tile(await render(False), is_stored=False)
-        if (build := self._begin(key, identifier, info)) is None:
+        if key not in self._asked:
+            # Perhaps the only tile that anybody wants. With the second one, a viewer is at work.
+            self._asked[key] = True
             return Tile(await render(True), is_stored=False)
+        if (build := self._begin(key, identifier, info)) is None:
+            return Tile(await render(False), is_stored=False)
         if await _takes_turn(build, self._patience):
             began = time.monotonic()
             try:
@@ -170,12 +174,9 @@ class PyramidService:
         return until is not None and time.monotonic() < until
 
     def _begin(self, key: str, identifier: Identifier, info: ImageInfo) -> _Build | None:
-        """The build of this pyramid, begun with the second tile that is asked for: a viewer is at work."""
+        """The build of this pyramid, begun unless too many are under way."""
         if (build := self._builds.get(key)) is not None:
             return build
-        if key not in self._asked:
-            self._asked[key] = True
-            return None
         if len(self._builds) >= _MOST_BUILDS:
             return None
         task = asyncio.create_task(self._builder.build(identifier, info), name=f"pyramid of {identifier}")
