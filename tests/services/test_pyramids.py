@@ -329,14 +329,18 @@ async def test_with_too_many_builds_under_way_tiles_come_as_without(make_site, m
     assert [task.argument.is_alone for task in site.pool.tasks] == [True] + [False] * 5
 
 
-async def test_nobody_waits_for_ever(make_site):
+async def test_nobody_waits_for_ever(make_site, monkeypatch):
     """A build that takes too long for a person keeps them from nothing."""
+    monkeypatch.setattr("iiif_server.services.pyramids._PAUSES", 1e6)  # the next turn is too far away
     site = make_site(patience=0.05)
     site.pool.gate.clear()
     bodies = [(await site.get(region))[1] for region in LEVEL_0]
 
     assert all(bodies)
-    assert site.pyramids._builds
+    (build,) = site.pyramids._builds.values()
+    assert build.is_slow
+    # One came singly before there was a build, and one in its turn; then all come as without one.
+    assert [task.argument.is_alone for task in site.pool.tasks if task.method == "render"][2:] == [False] * 4
     site.pool.gate.set()
 
 

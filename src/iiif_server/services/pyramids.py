@@ -69,9 +69,16 @@ class PyramidRules:
 
 @dataclass(slots=True)
 class _Build:
-    """A pyramid that is being built, and the turn of the one request that does not wait for it."""
+    """A pyramid that is being built, and the turn of the one request that does not wait for it.
+
+    Attributes:
+        task: builds it.
+        is_slow: somebody lost patience over it, so that nobody waits for it any more.
+        turn: who holds it renders.
+    """
 
     task: asyncio.Task[BuildOutcome]
+    is_slow: bool = False
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def pass_on(self, seconds: float) -> None:
@@ -98,7 +105,7 @@ class PyramidService:
         rules: Mapping[str, PyramidRules],
         settings: Mapping[str, RenderSettings],
         *,
-        patience: float = 10.0,
+        patience: float = 5.0,
     ) -> None:
         self._builder = builder
         self._opened = opened
@@ -148,7 +155,7 @@ class PyramidService:
             # Perhaps the only tile that anybody wants. With the second one, a viewer is at work.
             self._asked[key] = True
             return Tile(await render(True), is_stored=False)
-        if (build := self._begin(key, identifier, info)) is None:
+        if (build := self._begin(key, identifier, info)) is None or build.is_slow:
             return Tile(await render(False), is_stored=False)
         if await _takes_turn(build, self._patience):
             began = time.monotonic()
@@ -158,6 +165,7 @@ class PyramidService:
                 build.pass_on(_PAUSES * (time.monotonic() - began))
         if (body := await self._opened.tile(key, operation)) is not None:
             return Tile(body, is_stored=True)
+        build.is_slow = True
         return Tile(await render(False), is_stored=False)
 
     async def close(self) -> None:
