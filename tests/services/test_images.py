@@ -229,20 +229,34 @@ class CopyingTiles:
         return self.tile
 
 
+PART = replace(REQUEST, parameters=parse_image_parameters("0,0,5,5", "max", "0", "default.jpg"))
+
+
+async def test_the_original_is_not_lent_for_a_tile_where_a_smaller_copy_may_do(parts):
+    """That would have it fetched, where it is far away."""
+    profile, _, service = parts
+    profile.media_type = "image/tiff"
+    service._tiles = tiles = CopyingTiles(b"tile")
+
+    assert await body(service) == b"1"
+    assert (profile.hints, tiles.sources) == ([(5, 5)], [])
+    assert await body(service, PART) == b"tile"
+
+
 async def test_a_stored_tile_comes_before_the_disk_and_is_not_kept(parts, monkeypatch):
     """To copy it again costs less than to keep it. A worker answers what is none."""
     profile, pool, service = parts
     profile.media_type = "image/tiff"
     service._tiles = tiles = CopyingTiles(b"tile")
-    assert [await body(service) for _ in range(2)] == [b"tile"] * 2
+    assert [await body(service, PART) for _ in range(2)] == [b"tile"] * 2
     assert pool.tasks == []
     tiles.tile = None
-    assert await body(service) == b"1"
+    assert await body(service, PART) == b"1"
     tiles.tile = b"tile"
-    assert await body(service) == b"1"  # as it is in memory now
+    assert await body(service, PART) == b"1"  # as it is in memory now
 
     key, operation, source = tiles.sources[0]
-    prepared = await service.prepare(REQUEST)
+    prepared = await service.prepare(PART)
     assert (key, operation) == ((REQUEST.identifier, "1"), prepared.operation)
     assert (source.version, source.page) == ("1", 1)
     assert await source.confirm()
@@ -256,11 +270,11 @@ async def test_no_tiles_are_looked_for_where_there_are_none(parts):
     """In other formats, and where credit has to be written into each."""
     profile, _, service = parts
     service._tiles = tiles = CopyingTiles(b"tile")
-    assert await body(service) == b"1"
+    assert await body(service, PART) == b"1"
     profile.media_type, profile.version = "image/tiff", "2"
     service._rules["fake"] = replace(service._rules["fake"], settings=RenderSettings(keep_metadata=True))
     await service._infos.refresh(REQUEST.identifier)
-    assert await body(service) == b"2"
+    assert await body(service, PART) == b"2"
     assert tiles.sources == []
 
 

@@ -191,6 +191,10 @@ class ImageService:
         identifier, info = prepared.request.identifier, prepared.info
         if info.media_type != TIFF.media_type or self._rules[identifier.profile].settings.keep_metadata:
             return None
+        if prepared.operation.is_full_region:
+            return (
+                None  # a profile may have a smaller copy of the whole, and would have to fetch the original
+            )
 
         async def confirm() -> bool:
             return (await self._infos.refresh(identifier)).version == info.version
