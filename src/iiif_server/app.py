@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from aiohttp import web
 
 from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
+from iiif_server.caches.pyramids import OpenPyramids
+from iiif_server.caches.sources.store import SourceStore
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
 from iiif_server.config.model import Config, ConfiguredProfile
@@ -28,7 +30,7 @@ from iiif_server.execution.pool import WorkerPool
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
+from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
 from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
@@ -40,6 +42,8 @@ from iiif_server.services.infos import InfoService, Prober
 from iiif_server.services.metrics import MetricsService, count_outcome
 from iiif_server.services.monitor import Monitor
 from iiif_server.services.originals import OriginalService
+from iiif_server.services.pyramid_builder import PyramidBuilder, TileRules
+from iiif_server.services.pyramids import PyramidRules, PyramidService
 from iiif_server.services.status import StatusService
 from iiif_server.services.tiles import TileService
 from iiif_server.telemetry.logs import LOGGER, LogOutput, log_accesses, log_output, use_log_format
@@ -187,6 +191,8 @@ async def _run_site(
         tiles = TileService(pool, config.tile_index_cache_size)
         stack.push_async_callback(tiles.close)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
+        pyramids = _pyramid_service(config, pool, infos, rules)
+        stack.push_async_callback(pyramids.close)
         monitor = Monitor(_statistics(pool, observer), cache.statistics)
         types = {name: configured.type for name, configured in config.profiles.items()}
         status = StatusService(profiles, types, infos, monitor)
@@ -194,7 +200,7 @@ async def _run_site(
         counted = MetricsService(metrics, monitor)
         await stack.enter_async_context(counted.running())
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules, tiles),
+            images=ImageService(infos, pool, cache, rules, tiles, pyramids),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
@@ -243,6 +249,45 @@ async def _stop_taking_requests(app: web.Application) -> None:
     app[SITE].monitor.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What commands work on pyramids with, without a web server.
+
+    Attributes:
+        profiles: that are open.
+        infos: what is known of their images.
+        store: keeps the pyramids.
+        builder: builds them.
+        rules: which sources get one, by the profile's name.
+        settings: what their tiles are made by, by the profile's name.
+    """
+
+    profiles: ProfileRegistry
+    infos: InfoService
+    store: SourceStore
+    builder: PyramidBuilder
+    rules: Mapping[str, PyramidRules]
+    settings: Mapping[str, RenderSettings]
+
+
+@asynccontextmanager
+async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> AsyncIterator[Workshop]:
+    """Run what it takes to build so many pyramids at a time; one worker more looks at headers meanwhile."""
+    async with AsyncExitStack() as stack:
+        pool = WorkerPool(replace(_pool_settings(config), workers=jobs + 1))
+        stack.push_async_callback(pool.close, grace=0)
+        await pool.start()
+        profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
+        await stack.enter_async_context(profiles.running())
+        infos = InfoService(profiles)
+        rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
+        store = pyramid_store(config)
+        stack.push_async_callback(store.close)
+        builder = pyramid_builder(config, store, pool, infos, rules)
+        settings = {name: rule.settings for name, rule in rules.items()}
+        yield Workshop(profiles, infos, store, builder, _pyramid_rules(config), settings)
+
+
 async def _start_derivative_cache(config: Config, processes: int) -> DerivativeCache:
     disk = None
     if config.disk_cache_size:
@@ -268,6 +313,43 @@ def _render_rules(config: Config, abilities: Mapping[str, Any]) -> dict[str, Ren
         )
         for name, options in chosen.items()
     }
+
+
+def _pyramid_service(
+    config: Config, pool: WorkerPool, infos: InfoService, rules: Mapping[str, RenderRules]
+) -> PyramidService:
+    store = pyramid_store(config)
+    return PyramidService(
+        pyramid_builder(config, store, pool, infos, rules),
+        OpenPyramids(store),
+        _pyramid_rules(config),
+        {name: rule.settings for name, rule in rules.items()},
+    )
+
+
+def _pyramid_rules(config: Config) -> dict[str, PyramidRules]:
+    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
+    return {name: PyramidRules(own.pyramids, own.pyramid_min_pixels) for name, own in chosen.items()}
+
+
+def pyramid_store(config: Config) -> SourceStore:
+    """Where pyramids are kept; nothing is written before the first one."""
+    size = config.pyramid_cache_size
+    # Another process may be at work on the same one for so long, and a little longer.
+    wait = config.pyramid_timeout + 60
+    return SourceStore(config.cache_path / "pyramids", size, max_source_bytes=size, wait_seconds=wait)
+
+
+def pyramid_builder(
+    config: Config,
+    store: SourceStore,
+    pool: WorkerPool,
+    infos: InfoService,
+    rules: Mapping[str, RenderRules],
+) -> PyramidBuilder:
+    """What builds pyramids, for the server and for commands."""
+    tiles = {name: TileRules(rule.settings, rule.renderer) for name, rule in rules.items()}
+    return PyramidBuilder(store, pool, infos, tiles, config.pyramid_timeout)
 
 
 def _warn_of_formats(missing: AbstractSet[Format]) -> None:

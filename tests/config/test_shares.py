@@ -28,6 +28,8 @@ def test_workers_and_memory_are_divided(workers, processes):
     assert sum(part.image_pool_size for part in found) == workers
     assert sum(part.image_queue_size or 0 for part in found) == 50
     assert 99 * MIB < sum(part.memory_cache_size for part in found) <= 100 * MIB
+    assert 31 * MIB < sum(part.tile_index_cache_size for part in found) <= 32 * MIB
+    assert sum(part.download_max_parallel for part in found) == 8
     for part in found:
         assert part.image_cache_size_per_process == 5
         assert part.image_cache_bytes_per_process == 512 * MIB

@@ -28,8 +28,17 @@ OTHER: dict[str, Any] = {
     "max_width": 1000,
     "max_height": 900,
     "max_area": 5000,
+    "pyramids": "on_demand",
+    "pyramid_min_pixels": 6000,
 }
-NOT_RENDERED = {"preferred_formats", "max_width", "max_height", "max_area"}
+NOT_RENDERED = {
+    "preferred_formats",
+    "max_width",
+    "max_height",
+    "max_area",
+    "pyramids",
+    "pyramid_min_pixels",
+}
 
 
 def test_every_option_is_tried_here() -> None:

@@ -72,6 +72,10 @@ class DerivativeCache:
             self._memory.put(key, derivative.body)
         return derivative
 
+    def put_fast(self, key: str, body: bytes) -> None:
+        """Keep a derivative in memory alone: one that is as cheap to get as from the store."""
+        self._memory.put(key, body)
+
     async def put(self, key: str, body: bytes) -> None:
         """Keep a derivative; returns before it is in the store, since no client should wait for a disk."""
         self._memory.put(key, body)

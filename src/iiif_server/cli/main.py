@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from iiif_server import __version__
-from iiif_server.cli import cache, config, formats, plugins, serve
+from iiif_server.cli import cache, config, formats, plugins, pyramids, serve
 from iiif_server.errors import ConfigurationError
 
-COMMANDS = (serve, config, cache, plugins, formats)
+COMMANDS = (serve, config, cache, pyramids, plugins, formats)
 """Each module adds its parser, and names the function that runs it."""
 
 

@@ -144,6 +144,17 @@ class ServerSettings(BaseModel):
         description="Bytes of finished images kept below `cache_path`, the least recently used being removed "
         "first; 0 keeps none.",
     )
+    pyramid_cache_size: ByteSize = Field(
+        default=20 * 1024**3,
+        description="Bytes of pyramids kept below `cache_path`, the least recently used being removed first; "
+        "0 keeps none.",
+    )
+    pyramid_timeout: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="Seconds that the building of one pyramid may take.",
+    )
     download_chunk_size: Positive = Field(
         default=4096, description="Bytes that are read at a time while an original is sent."
     )

@@ -39,6 +39,8 @@ class Share:
                 "image_cache_size_per_process": sources,
                 "image_cache_bytes_per_process": int(config.image_cache_bytes_per_process * per_worker),
                 "memory_cache_size": config.memory_cache_size // self.processes,
+                "tile_index_cache_size": config.tile_index_cache_size // self.processes,
+                "download_max_parallel": max(1, self._part(config.download_max_parallel)),
             }
         )
 

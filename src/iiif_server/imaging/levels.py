@@ -32,6 +32,11 @@ class LevelCache:
         """Tell whether a thing of so many bytes would be kept."""
         return weight <= self._budget
 
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._kept.clear()
+        self._used = 0
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The thing of this key, made if it is not there. It belongs to the cache: don't change it."""
         if key in self._kept:

@@ -94,11 +94,39 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class RenderTask:
-    """Make one derivative."""
+    """Make one derivative.
+
+    Attributes:
+        source: what it is made of.
+        operation: what is done.
+        settings: how.
+        is_alone: whether its neighbours are not asked for, so that nothing is prepared for them; the bytes
+            are the same.
+    """
 
     source: SourceFile
     operation: Operation
     settings: RenderSettings
+    is_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PyramidTask:
+    """Build a pyramid of a source.
+
+    Attributes:
+        source: what it is made of.
+        settings: how its tiles are made.
+        target: path of the empty file to write.
+        inode: of that file: another one under its name belongs to somebody else.
+        max_bytes: what the file may take.
+    """
+
+    source: SourceFile
+    settings: RenderSettings
+    target: str
+    inode: int
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

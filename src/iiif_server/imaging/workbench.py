@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +12,7 @@ from lru import LRU
 from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed
+from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging.codecs import versions
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
@@ -18,12 +21,20 @@ from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, stored_tile, transform
 from iiif_server.imaging.plan import Copy, Lossless, PassTile, Render, on_copy, plan, plan_render, sheet
+from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target, tile_request
+from iiif_server.imaging.pyramids.index import tiles_of
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
 from iiif_server.imaging.steps import scaled, tilted, turned
 from iiif_server.imaging.stopwatch import Stopwatch
-from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, WorkbenchSettings
+from iiif_server.imaging.tasks import (
+    PyramidTask,
+    RenderSettings,
+    RenderTask,
+    SourceFile,
+    WorkbenchSettings,
+)
 
 
 @dataclass(slots=True)
@@ -54,6 +65,7 @@ def create(settings: WorkbenchSettings) -> Mapping[str, Handler]:
         "probe": workbench.probe,
         "render": workbench.render,
         "tiles": workbench.tiles,
+        "pyramid": workbench.pyramid,
     }
 
 
@@ -69,6 +81,7 @@ class Workbench:
         self._levels = LevelCache(settings.decoded_bytes)
         self._library = load_library()
         self._watch = Stopwatch()
+        self._begun_sheet: Future[Mapping[Rectangle, bytes]] | None = None
 
     def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
         """Tell what is installed here: lossless JPEG work, formats to write, and a fingerprint of the codecs.
@@ -107,8 +120,9 @@ class Workbench:
                 return "copy", with_credit_jpeg(data, credit)
         if isinstance(chosen, Lossless):
             assert isinstance(source, JpegSource)
+            cuts_sheet = chosen.is_tile and not task.is_alone
             with self._watch.step("transform"):
-                moved = self._transform(task.source, source, chosen)
+                moved = self._transform(task.source, source, chosen, cuts_sheet=cuts_sheet)
             if moved is not None:
                 return "lossless", with_credit_jpeg(moved, credit)
             chosen = plan_render(source.header, task.operation)
@@ -120,6 +134,30 @@ class Workbench:
             chosen = plan_render(source.header, task.operation)
         return "pixels", self._pixels(source, chosen, task, credit)
 
+    def pyramid(self, task: PyramidTask) -> tuple[dict[str, Any], bytes]:
+        """Build a pyramid; the answer tells its bytes and tiles, or why it is left out.
+
+        The tiles are made by a workbench of their own: what they need is decoded once, however much it is.
+        """
+        bench = Workbench(replace(self._settings, open_sources=1, decoded_bytes=sys.maxsize))
+        try:
+            source = bench._open(task.source).source
+            if source.header.parts:
+                return {"left_out": "it is stored in tiles, which are served as they are"}, b""
+            renderer = Renderer(
+                lambda operation: bench.render(RenderTask(task.source, operation, task.settings))[1],
+                bench._levels.clear,
+                source.header.reductions,
+            )
+            with open_target(task.target, task.inode) as out, ThreadPoolExecutor(1) as thread:
+                bench._begin_sheet(source, task.settings, thread)
+                built = build_pyramid(renderer, source.header.size, task.settings, out, task.max_bytes)
+        except OSError as error:
+            raise RenderFailed("The pyramid could not be written.", log=str(error)) from error
+        finally:
+            bench.close()
+        return built._asdict(), b""
+
     def close(self) -> None:
         """Close the sources."""
         for opened in self._sources.values():
@@ -129,13 +167,27 @@ class Workbench:
     def __del__(self) -> None:
         self.close()
 
-    def _transform(self, file: SourceFile, source: JpegSource, chosen: Lossless) -> bytes | None:
+    def _begin_sheet(self, source: Source, settings: RenderSettings, thread: Executor) -> None:
+        """Cut the sheet beside what the other levels need: pure work in C on a copy of the file."""
+        header = source.header
+        first = tile_request(header.size, tiles_of(header.size, 1)[0], 1)
+        if self._library is not None and isinstance(plan(header, first, settings), Lossless):
+            assert isinstance(source, JpegSource)
+            self._begun_sheet = thread.submit(cut, self._library, source.data(), sheet(header))
+
+    def _cut_sheet(self, source: JpegSource) -> Mapping[Rectangle, bytes]:
+        begun, self._begun_sheet = self._begun_sheet, None
+        return cut(self._library, source.data(), sheet(source.header)) if begun is None else begun.result()
+
+    def _transform(
+        self, file: SourceFile, source: JpegSource, chosen: Lossless, *, cuts_sheet: bool
+    ) -> bytes | None:
         library, limits = self._library, self._settings.limits
         if library is None:
             return None
-        if chosen.crop is None or not chosen.is_tile or not self._levels.holds(source.size):
+        if chosen.crop is None or not cuts_sheet or not self._levels.holds(source.size):
             return transform(library, source.data(), chosen, limits)
-        tiles = self._levels.get((file, "sheet"), lambda: cut(library, source.data(), sheet(source.header)))
+        tiles = self._levels.get((file, "sheet"), lambda: self._cut_sheet(source))
         if (tile := tiles.get(chosen.crop)) is None:
             return None
         return transform(library, tile, replace(chosen, crop=None), limits)

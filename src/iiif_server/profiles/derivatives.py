@@ -15,6 +15,7 @@ from iiif_server.imaging.tasks import RenderSettings
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 TifCompression = Literal["deflate", "lzw", "none"]
 Metadata = Literal["strip", "keep"]
+Pyramids = Literal["never", "ahead", "on_demand"]
 
 _SUBSAMPLINGS: dict[Subsampling, int] = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 _PASSED_ON = "JPEG data that is passed on without decoding stays as it is."
@@ -98,6 +99,12 @@ _MAX_AREA = Field(
     description="The largest area of an image that is served, in pixels; at the top level, `null` is no "
     "limit.",
 )
+_PYRAMIDS = Field(
+    description="Whether tiles of large sources that are not stored in tiles are kept in pyramids: of "
+    "every source whose tiles are asked for (`on_demand`), of sources that `iiif-server pyramids build` went "
+    "through (`ahead`), or `never`."
+)
+_PYRAMID_MIN_PIXELS = Field(ge=1, description="The fewest pixels of a source that gets a pyramid.")
 
 
 class DerivativeOptions(BaseModel):
@@ -121,6 +128,8 @@ class DerivativeOptions(BaseModel):
     max_width: Annotated[int | None, _MAX_WIDTH] = None
     max_height: Annotated[int | None, _MAX_HEIGHT] = None
     max_area: Annotated[int | None, _MAX_AREA] = 100_000_000
+    pyramids: Annotated[Pyramids, _PYRAMIDS] = "never"
+    pyramid_min_pixels: Annotated[int, _PYRAMID_MIN_PIXELS] = 16_000_000
 
     # A check across fields belongs to one of them, so that it is told beside all other mistakes.
     @field_validator("max_height")
@@ -176,6 +185,8 @@ class DerivativeOverrides(BaseModel):
     max_width: Annotated[int | None, _MAX_WIDTH] = None
     max_height: Annotated[int | None, _MAX_HEIGHT] = None
     max_area: Annotated[int | None, _MAX_AREA] = None
+    pyramids: Annotated[Pyramids | None, _PYRAMIDS] = None
+    pyramid_min_pixels: Annotated[int | None, _PYRAMID_MIN_PIXELS] = None
 
     @field_validator("max_height")
     @classmethod

@@ -26,6 +26,7 @@ from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
 from iiif_server.services.infos import InfoService
+from iiif_server.services.pyramids import PyramidService, Tile
 from iiif_server.services.tiles import TileService, TileSource
 from iiif_server.telemetry.timings import Step, Tier, note_answer
 
@@ -105,6 +106,7 @@ class ImageService:
         cache: where they are kept.
         rules: what decides them, by the profile's name.
         tiles: copies what is stored as it is wanted, if there is such a thing.
+        pyramids: where tiles of large sources come from, if there are any.
     """
 
     def __init__(
@@ -114,12 +116,14 @@ class ImageService:
         cache: DerivativeCache,
         rules: Mapping[str, RenderRules],
         tiles: TileService | None = None,
+        pyramids: PyramidService | None = None,
     ) -> None:
         self._infos = infos
         self._pool = pool
         self._cache = cache
         self._rules = rules
         self._tiles = tiles
+        self._pyramids = pyramids
         self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
         self._flights: SingleFlight[_Made] = SingleFlight()
 
@@ -215,11 +219,12 @@ class ImageService:
             async with self._cache.making(prepared.key) as found_elsewhere:
                 if found_elsewhere is not None:
                     return _Made(prepared, found_elsewhere, Tier.DISK, {})
-                outcome, info = await self._render_unchanged(prepared)
-                if outcome is not None:
-                    await self._cache.put(prepared.key, outcome.body)
-                    steps = {"queue": outcome.waited} | read_steps(outcome.meta)
-                    return _Made(prepared, outcome.body, Tier.WORKER, steps)
+                made, info = await self._obtain_unchanged(prepared)
+                if made is not None:
+                    tile, steps = made
+                    await self._keep(prepared.key, tile)
+                    tier = Tier.PYRAMID if tile.is_stored else Tier.WORKER
+                    return _Made(prepared, tile.body, tier, steps)
             prepared = self._resolve(prepared.request, prepared.profile, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
@@ -227,11 +232,13 @@ class ImageService:
             retry_after=2,
         )
 
-    async def _render_unchanged(self, prepared: PreparedImage) -> tuple[Outcome | None, ImageInfo]:
-        """Render, and look at the source again: ``None`` and what it is now, if it changed meanwhile."""
-        outcome, failure = None, None
+    async def _obtain_unchanged(
+        self, prepared: PreparedImage
+    ) -> tuple[tuple[Tile, Mapping[str, float]] | None, ImageInfo]:
+        """Obtain, and look at the source again: ``None`` and what it is now, if it changed meanwhile."""
+        made, failure = None, None
         try:
-            outcome = await self._render(prepared)
+            made = await self._obtain(prepared)
         except (UnreadableSource, SourceChanging) as error:
             failure = error
         info = await self._infos.refresh(prepared.request.identifier)
@@ -239,21 +246,41 @@ class ImageService:
             return None, info
         if failure is not None:
             raise failure
-        return outcome, info
+        return made, info
 
-    async def _render(self, prepared: PreparedImage) -> Outcome:
+    async def _obtain(self, prepared: PreparedImage) -> tuple[Tile, Mapping[str, float]]:
+        """The result, from the image's pyramid if that has it, and the seconds of each step of making it."""
+        steps: dict[str, float] = {}
+
+        async def render(is_alone: bool) -> bytes:
+            outcome = await self._render(prepared, is_alone=is_alone)
+            steps.update({"queue": outcome.waited} | read_steps(outcome.meta))
+            return outcome.body
+
+        if self._pyramids is None:
+            return Tile(await render(False), is_stored=False), steps
+        identifier, info = prepared.request.identifier, prepared.info
+        return await self._pyramids.tile(identifier, info, prepared.operation, render), steps
+
+    async def _keep(self, key: str, made: Tile) -> None:
+        if made.is_stored:
+            self._cache.put_fast(key, made.body)  # on a disk it is already
+        else:
+            await self._cache.put(key, made.body)
+
+    async def _render(self, prepared: PreparedImage, *, is_alone: bool = False) -> Outcome:
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         # Smaller copies are of the first page.
         hint = operation.size if operation.is_full_region and identifier.page == 1 else None
         async with prepared.profile.use_source(info, hint) as path:
             source = SourceFile(str(path), info.version, identifier.page)
-            task = RenderTask(source, operation, self._rules[identifier.profile].settings)
+            task = RenderTask(source, operation, self._rules[identifier.profile].settings, is_alone)
             return await self._pool.run(
                 Task(
                     "render",
                     task,
                     affinity=f"{path}\0{info.version}",
                     heavy=operation.size.width * operation.size.height > _HEAVY_PIXELS,
-                    share=shared_decoding(operation) if info.tile is None else None,
+                    share=None if is_alone or info.tile is not None else shared_decoding(operation),
                 )
             )

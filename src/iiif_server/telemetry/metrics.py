@@ -88,7 +88,7 @@ class Metrics:
         self.images = Counter(
             "iiif_images",
             "Images by where they came from: `not_modified` (the client has it), `memory`, "
-            "`source` (a tile that is stored there), `disk`, `worker`.",
+            "`source` (a tile that is stored there), `pyramid`, `disk`, `worker`.",
             ("tier",),
             registry=registry,
         )

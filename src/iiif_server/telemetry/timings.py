@@ -18,6 +18,8 @@ class Tier(StrEnum):
     MEMORY = "memory"
     SOURCE = "source"
     """A tile that is stored in the source, passed on as it is."""
+    PYRAMID = "pyramid"
+    """A tile that was made before, with all others of its image."""
     DISK = "disk"
     WORKER = "worker"
 

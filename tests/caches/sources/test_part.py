@@ -10,7 +10,7 @@ import pytest
 from iiif_server.caches.sources.overflow import Overflow
 from iiif_server.caches.sources.part import Part
 from iiif_server.caches.sources.records import Fetched, key_digest
-from iiif_server.errors import UnreadableSource
+from iiif_server.errors import ServerBusy, UnreadableSource
 from tests.caches.sources.helpers import bytes_on_disk, leftovers, whole_files
 from tests.caches.sources.test_room import Files
 
@@ -157,3 +157,48 @@ def test_giving_up_waits_for_the_write_that_is_under_way(
     writing.join()
     ending.join()
     assert leftovers(directory) == []
+
+
+def test_another_process_may_write_the_file(parts: Parts, directory: Path) -> None:
+    part = parts()
+    path = part.hand_over(100_000)
+    assert path.stat().st_size == 100_000  # room for all of it is counted
+    with path.open("r+b") as file:
+        file.write(b"written elsewhere")
+    part.take_back(17)
+    loan = part.publish("key", Fetched(version="1"), 1.0)
+    assert loan.stored.path.read_bytes() == b"written elsewhere"
+    assert whole_files(directory) == [loan.stored.path]
+    loan.close()
+
+
+def test_a_file_that_was_handed_over_loses_its_name_with_the_fetch(parts: Parts) -> None:
+    part = parts()
+    path = part.hand_over(1000)
+    with path.open("r+b") as file:
+        part.abandon()
+        assert os.fstat(file.fileno()).st_nlink == 0
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_no_file_is_handed_over_that_the_store_has_no_room_for(parts: Parts, has_store: bool) -> None:
+    part = parts(has_store=has_store)
+    with pytest.raises(ServerBusy):
+        part.hand_over(MIB if has_store else 10)
+    with pytest.raises(RuntimeError):
+        part.take_back(1)
+
+
+@pytest.mark.parametrize("size", [0, 1001])
+def test_what_was_written_is_something_and_fits(parts: Parts, size: int) -> None:
+    part = parts()
+    part.hand_over(1000)
+    with pytest.raises(RuntimeError):
+        part.take_back(size)
+
+
+def test_a_file_is_written_here_or_elsewhere(parts: Parts) -> None:
+    part = parts()
+    part.append(b"here")
+    with pytest.raises(RuntimeError):
+        part.hand_over(1000)

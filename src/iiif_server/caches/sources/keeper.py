@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from iiif_server.caches.locks import create_locked, is_in_place, remove, remove_unused
 from iiif_server.caches.owned import NO_LEAF, ForeignDirectory
@@ -54,6 +55,10 @@ class Keeper:
             self._directory.make_leaf(digest[:2])
             with self._directory.leaf(digest[:2]) as leaf:
                 return create_locked(part_name(digest), leaf)
+
+    def path(self, digest: str) -> Path:
+        """Where the file of :meth:`begin` is, for another process to write to."""
+        return self._directory.path / digest[:2] / part_name(digest)
 
     def reserve(self, fd: int, digest: str, size: int) -> bool:
         """Make room for the file of :meth:`begin` to grow to a size; see :meth:`Room.reserve`."""

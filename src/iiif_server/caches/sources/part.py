@@ -71,6 +71,33 @@ class Part:
                 self._write_elsewhere(data)
             self.size += len(data)
 
+    def hand_over(self, size: int) -> Path:
+        """Make room for bytes that another process writes, and tell it the file.
+
+        Raises:
+            ServerBusy: the store has no room for them.
+            RuntimeError: the fetch is over, or something was written already.
+        """
+        with self._lock:
+            self._check()
+            if self.size or self._elsewhere is not None:
+                raise RuntimeError("something was written already")
+            if not self._has_room(size):
+                raise ServerBusy("There is no room for this file at the moment.", retry_after=30)
+            return self._keeper.path(self._digest)
+
+    def take_back(self, size: int) -> None:
+        """Count what another process wrote.
+
+        Raises:
+            RuntimeError: the fetch is over, or there was no room for so much.
+        """
+        with self._lock:
+            self._check()
+            if self._fd is None or not 0 < size <= self._reserved:
+                raise RuntimeError("more was written than there was room for, or nothing")
+            self.size = size
+
     def publish(self, key: str, fetched: Fetched, checked: float) -> Loan:
         """End the fetch well: lend the file, which is kept if it is in the store.
 

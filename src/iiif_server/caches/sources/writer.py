@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from iiif_server.caches.sources.part import Part
 from iiif_server.errors import SourceTooLarge
@@ -21,7 +22,7 @@ class SourceWriter:
         run: calls a function in a thread.
     """
 
-    def __init__(self, part: Part, max_bytes: int, run: Callable[..., Awaitable[None]]) -> None:
+    def __init__(self, part: Part, max_bytes: int, run: Callable[..., Awaitable[Any]]) -> None:
         self._part = part
         self._max_bytes = max_bytes
         self._run = run
@@ -58,6 +59,25 @@ class SourceWriter:
         self._size += len(chunk)
         if len(self._buffer) >= PIECE:
             await self.flush()
+
+    async def hand_over(self, size: int) -> Path:
+        """Let another process write the file, instead of :meth:`write`: where it is, with so much room.
+
+        When that process has ended its work, :meth:`take_back` tells how much it wrote. If the fetch ends
+        before, the file loses its name.
+
+        Raises:
+            SourceTooLarge: it exceeds the store's ``max_source_bytes``.
+            ServerBusy: the store has no room for it.
+        """
+        self._check(size)
+        path: Path = await self._run(self._part.hand_over, size)
+        return path
+
+    async def take_back(self, size: int) -> None:
+        """Count the bytes that another process wrote from the file's start."""
+        await self._run(self._part.take_back, size)
+        self._size = size
 
     async def flush(self) -> None:
         """Hand over what was put together. The store does this at the end."""
