@@ -52,7 +52,7 @@ from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.bodies import SEND_TIMEOUT
 from iiif_server.web.http_log import http_logger
 from iiif_server.web.keys import SITE, Site
-from iiif_server.web.middlewares import answer_errors, answer_options
+from iiif_server.web.middlewares import answer_errors
 from iiif_server.web.observe import Observer
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
@@ -129,9 +129,7 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     use_log_format(config.log_format)
     metrics = create_metrics()
     observer = _observer(config, metrics)
-    app = web.Application(
-        middlewares=[observer.observe, answer_options, answer_errors], handler_args={"logger": http_logger}
-    )
+    app = web.Application(middlewares=[observer.observe, answer_errors], handler_args={"logger": http_logger})
     app[SEND_TIMEOUT] = config.send_timeout
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(

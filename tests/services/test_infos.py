@@ -78,6 +78,16 @@ async def test_a_profile_is_asked_once_per_interval(tmp_path):
     assert profile.asked == 2
 
 
+async def test_what_has_not_changed_stays_the_same_object(tmp_path):
+    """Requests that were resolved against it then need not be resolved again."""
+    profile = FakeProfile(tmp_path)
+    infos = service(profile)
+    first = await infos.refresh(IMAGE)
+    assert await infos.refresh(IMAGE) is first
+    profile.version = "2"
+    assert (await infos.refresh(IMAGE)).version == "2"
+
+
 async def test_two_hundred_ask_once(tmp_path):
     profile = FakeProfile(tmp_path)
     infos = service(profile)

@@ -1,5 +1,6 @@
 """The package's static files: each in every coding, confirmed by its tag."""
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from importlib.resources import files
 import pytest
 
 from iiif_server.web.assets import Asset, load_assets
+from iiif_server.web.codings import CODINGS
 
 SCRIPT = "/static/openseadragon/openseadragon.min.js"
 DECODERS: dict[str | None, Callable[[bytes], bytes]] = {
@@ -18,22 +20,24 @@ DECODERS: dict[str | None, Callable[[bytes], bytes]] = {
 STORED = files("iiif_server.web") / "static"
 
 
-def test_every_file_is_there_as_it_is():
-    assets = load_assets()
-
-    assert assets["viewer.js"].bodies["identity"] == (STORED / "viewer.js").read_bytes()
-    assert assets["openseadragon/images/home_rest.png"].media_type == "image/png"
-    for asset in assets.values():
-        assert len(set(asset.tags.values())) == len(asset.bodies)
-        for coding, body in asset.bodies.items():
-            decode = DECODERS[None if coding == "identity" else coding]
-            assert decode(body) == asset.bodies["identity"]
+ASSETS = load_assets()
 
 
-def test_only_what_gets_much_smaller_is_kept_compressed():
-    assert set(Asset.of("a.css", b"a" * 1000).bodies) == {"identity", "gzip", "deflate"}
-    noise = bytes(range(256))
-    assert set(Asset.of("a.png", noise).bodies) == {"identity"}
+async def test_every_file_is_there_as_it_is():
+
+    assert ASSETS["viewer.js"].content == (await asyncio.to_thread((STORED / "viewer.js").read_bytes))
+    assert ASSETS["openseadragon/images/home_rest.png"].media_type == "image/png"
+    for asset in ASSETS.values():
+        answers = {await asset.coded(coding) for coding in ("identity", *CODINGS)}
+        assert len({answer.tag for answer in answers}) == len(answers)
+        for coding, body, _ in answers:
+            assert DECODERS[None if coding == "identity" else coding](body) == asset.content
+
+
+async def test_only_what_gets_much_smaller_is_compressed():
+    for content, codings in ((b"a" * 1000, ["gzip", "deflate"]), (bytes(range(256)), ["identity"] * 2)):
+        asset = Asset.of("a.css", content)
+        assert [(await asset.coded(coding)).coding for coding in ("gzip", "deflate")] == codings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientPayloadError, web
 
 from iiif_server import errors
-from iiif_server.web.middlewares import answer_errors, answer_options
+from iiif_server.web.middlewares import answer_errors
 from iiif_server.web.responses import add_common_headers
 
 FAILURES: dict[str, Exception] = {
@@ -44,7 +44,7 @@ async def client(aiohttp_client):
     async def redirect(request):
         raise web.HTTPSeeOther("/elsewhere")
 
-    app = web.Application(middlewares=[answer_options, answer_errors])
+    app = web.Application(middlewares=[answer_errors])
     app.on_response_prepare.append(add_common_headers)
     app.router.add_get("/fail/{name}", fail)
     app.router.add_get("/begin", begin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,14 @@ class ImageRequest:
     identifier: Identifier
     parameters: ImageParameters
     api: ApiVersion
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Hash once: whoever keeps the request looks it up for every answer."""
+        object.__setattr__(self, "_hash", hash((self.identifier, self.parameters, self.api)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class InfoService:
                 known.pop(identifier, None)
             raise
         if known is not None:
+            if (before := known.get(identifier)) is not None and before[0] == info:
+                info = before[0]  # what was computed from it is kept by its identity
             known[identifier] = (info, time.monotonic())
         return info
 

@@ -20,7 +20,6 @@ from iiif_server.web.filenames import content_disposition, describe, safe_filena
 from iiif_server.web.keys import SITE
 from iiif_server.web.ranges import ACCEPT_RANGES
 from iiif_server.web.responses import Validators, caching_headers, not_modified
-from iiif_server.web.urls import raw_segments
 
 _PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
 _NO_DOWNLOAD = frozenset({"0", "false"})
@@ -29,10 +28,15 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
     """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API section 4)."""
-    segment, *parameters = raw_segments(request, 5)
-    identifier = parse_identifier(segment, request.app[SITE].profiles.default)
+    wanted = _read(request.rel_url.raw_path, request.app[SITE].profiles.default, api)
+    return await answer_image(request, wanted, path)
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(raw_path: str, default_profile: str | None, api: ApiVersion) -> ImageRequest:
+    segment, *parameters = raw_path.split("/")[-5:]
     parsed = parse_image_parameters(*map(decode_segment, parameters), size_parser=api.parse_size)
-    return await answer_image(request, ImageRequest(identifier, parsed, api), path)
+    return ImageRequest(parse_identifier(segment, default_profile), parsed, api)
 
 
 async def answer_image(
@@ -51,7 +55,8 @@ async def answer_image(
     site = request.app[SITE]
     image_id = site.urls.image_id(request, wanted.identifier, path)
     prepared = await site.images.prepare(wanted)
-    if not_modified(request, _validators(prepared)):
+    validators = Validators(prepared.key, prepared.info.modified)
+    if not_modified(request, validators):
         return web.Response(status=304, headers={**_headers(image_id, prepared), **more_headers})
     title = await _title(request, prepared)
     if request.method == hdrs.METH_HEAD:
@@ -59,8 +64,9 @@ async def answer_image(
         return web.Response(headers=headers | ACCEPT_RANGES)
     prepared, derivative = await site.images.derivative(prepared)
     with derivative:
+        validators = Validators(prepared.key, prepared.info.modified)
         headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
-        return await send_body(request, derivative.body, _validators(prepared), headers)
+        return await send_body(request, derivative.body, validators, headers)
 
 
 class _Title(NamedTuple):
@@ -92,15 +98,12 @@ def _disposition(title: _Title, operation: Operation, page: int) -> str:
     return content_disposition(title.kind, safe_filename(stem_of(name), operation.format, description))
 
 
-def _validators(prepared: PreparedImage) -> Validators:
-    return Validators(prepared.key, prepared.info.modified)
-
-
-def _headers(image_id: str, prepared: PreparedImage) -> dict[str, str]:
-    headers = caching_headers(_validators(prepared), prepared.profile.options.cache_for)
-    profile = prepared.request.api.profile
-    headers[hdrs.LINK] = f'<{image_id}/{prepared.canonical}>;rel="canonical", <{profile}>;rel="profile"'
-    return headers
+def _headers(image_id: str, prepared: PreparedImage) -> Mapping[str, str]:
+    validators = Validators(prepared.key, prepared.info.modified)
+    link = (
+        f'<{image_id}/{prepared.canonical}>;rel="canonical", <{prepared.request.api.profile}>;rel="profile"'
+    )
+    return {**caching_headers(validators, prepared.profile.options.cache_for), hdrs.LINK: link}
 
 
 def _body_headers(prepared: PreparedImage, title: _Title | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with its public text, and log the rest.
+    """Answer every error with its public text, and log the rest; answer OPTIONS, which no route does.
 
     Nothing of an unforeseen exception reaches the client. Once an answer has begun, a second one would be
     read as a part of it: then the connection is closed, so that the client knows that something is missing.
@@ -31,6 +31,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:
         if isinstance(error, ConnectionError) and _has_left(request):
             return _hang_up(request)
+        if request.method == hdrs.METH_OPTIONS and isinstance(error, _NO_ROUTE):
+            return _options_response(error)
         if request.writer.output_size:
             logger.exception("%s %s failed amid its answer", request.method, shown_target(request))
             return _hang_up(request)
@@ -39,12 +41,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _answer_to(request, error)
 
 
-@web.middleware
-async def answer_options(request: web.Request, handler: Handler) -> web.StreamResponse:
+_NO_ROUTE = (web.HTTPNotFound, web.HTTPMethodNotAllowed)
+
+
+def _options_response(error: Exception) -> web.Response:
     """Answer a CORS preflight, and OPTIONS in general (Image API 3.0 section 7.1), at every address."""
-    if request.method != hdrs.METH_OPTIONS:
-        return await handler(request)
-    methods = _methods(request.match_info.http_exception)
+    methods = _methods(error)
     headers = {
         hdrs.ALLOW: methods,
         hdrs.ACCESS_CONTROL_ALLOW_METHODS: methods,

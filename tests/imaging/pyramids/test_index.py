@@ -59,7 +59,7 @@ def test_every_tile_that_info_json_states_is_found_at_its_place(image):
 
     assert grid is not None
     assert set(index.levels) == set(grid.scale_factors)
-    first = {}  # in an image of few pixels a tile may be one of two levels
+    first: dict[Operation, Span] = {}  # in an image of few pixels a tile may be one of two levels
     for factor, spans in levels.items():
         size = level_size(image, factor)
         assert len(spans) == -(-size.width // 512) * -(-size.height // 512)
