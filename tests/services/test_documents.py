@@ -1,5 +1,6 @@
 """What info.json states: of the image, of its profile, and of what is linked to."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -46,7 +47,7 @@ def ask(tmp_path):
         service = DocumentService(
             InfoService(ProfileRegistry({"fake": profile})), {"fake": rules}, 200, base_url
         )
-        return (await service.info(identifier, f"{base}{path}/{identifier}", api)).content
+        return json.loads((await service.info(identifier, f"{base}{path}/{identifier}", api)).body)
 
     return ask
 

@@ -71,7 +71,7 @@ class Description:
         return [str(item) for item in Format if item in self.formats and item not in _LEVEL_2_FORMATS]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ApiVersion:
     """One version of the Image API: where it differs from the other.
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from lru import LRU
 
 from iiif_server.iiif.ladder import TILE
 from iiif_server.iiif.links import placeholder_values
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion, Description
-from iiif_server.profiles.base import ImageInfo
+from iiif_server.profiles.base import ImageInfo, Profile
 from iiif_server.services.images import RenderRules
 from iiif_server.services.infos import InfoService
 from iiif_server.telemetry.timings import Step
 
+_KEPT = 1024
+"""So many documents are remembered as they were written."""
+
 
 @dataclass(frozen=True, slots=True)
 class InfoDocument:
-    """An image information document, and the image it is about."""
+    """An image information document, as JSON, and the image it is about."""
 
     info: ImageInfo
     cache_for: int
-    content: dict[str, Any]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ class DocumentService:
     rules: Mapping[str, RenderRules]
     min_size: int
     base_url: str | None = None
+    _kept: LRU[tuple[Identifier, str, int], InfoDocument] = field(
+        default_factory=lambda: LRU(_KEPT), init=False, repr=False, compare=False
+    )
 
     async def info(self, identifier: Identifier, image_id: str, api: ApiVersion) -> InfoDocument:
         """The document of an image, whose base URI is ``image_id``, as a version of the API has it.
@@ -49,6 +58,15 @@ class DocumentService:
         """
         with Step("info"):
             profile, info = await self.infos.get(identifier)
+        key = identifier, image_id, api.number
+        document = self._kept.get(key)
+        if document is None or document.info is not info:
+            document = self._kept[key] = self._write(profile, info, identifier, image_id, api)
+        return document
+
+    def _write(
+        self, profile: Profile[Any], info: ImageInfo, identifier: Identifier, image_id: str, api: ApiVersion
+    ) -> InfoDocument:
         options, rules = profile.options, self.rules[identifier.profile]
         description = Description(
             image_id=image_id,
@@ -63,7 +81,8 @@ class DocumentService:
             resolution=info.resolution if options.physical_scale else None,
             tile=info.tile or TILE,
         )
-        return InfoDocument(info, options.cache_for, api.document(description))
+        content = json.dumps(api.document(description), ensure_ascii=False, separators=(",", ":"))
+        return InfoDocument(info, options.cache_for, content.encode())
 
     def _values(self, identifier: Identifier, image_id: str, api: ApiVersion) -> dict[str, str]:
         base_url = self.base_url

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -32,21 +34,41 @@ async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.Stre
     segment, _ = raw_segments(request, 2)
     identifier = _identifier(request, segment)
     document = await site.documents.info(identifier, site.urls.image_id(request, identifier, path), api)
-    body = json.dumps(document.content, ensure_ascii=False, separators=(",", ":")).encode()
-    content_type = api.media_type(
+    content_type = _content_type(accept, api)
+    coding = choose_coding(request, len(document.body))
+    modified, cache_for = document.info.modified, document.cache_for
+    head = _head(api, content_type, coding, document.body, modified, cache_for)
+    if not_modified(request, head.validators):
+        return web.Response(status=304, headers=head.kept)
+    return web.Response(body=encode_again(document.body, coding), headers=head.full)
+
+
+@functools.lru_cache(maxsize=128)  # there are few browsers
+def _content_type(accept: str, api: ApiVersion) -> str:
+    return api.media_type(
         prefers(accept, LD_JSON, over="application/json"), prefers(accept, "application/json", over=LD_JSON)
     )
-    coding = choose_coding(request, len(body))
-    validators = Validators(entity_tag(content_type, coding, body), document.info.modified)
-    headers = caching_headers(validators, document.cache_for) | {hdrs.VARY: "Accept, Accept-Encoding"}
-    headers[hdrs.LINK] = f'<{api.profile}>;rel="profile"'
+
+
+class _Head(NamedTuple):
+    """What goes before a document: all of it, and what a 304 repeats."""
+
+    validators: Validators
+    full: Mapping[str, str]
+    kept: Mapping[str, str]
+
+
+@functools.lru_cache(maxsize=1024)
+def _head(
+    api: ApiVersion, content_type: str, coding: str, body: bytes, modified: float | None, cache_for: int
+) -> _Head:
+    validators = Validators(entity_tag(content_type, coding, body), modified)
+    kept = caching_headers(validators, cache_for) | {hdrs.VARY: "Accept, Accept-Encoding"}
+    kept[hdrs.LINK] = f'<{api.profile}>;rel="profile"'
     if content_type == "application/json":
         # Plain JSON says by this what its keys mean (JSON-LD 1.1 section 6.1).
-        headers[hdrs.LINK] += f', <{api.context}>;rel="{CONTEXT_RELATION}";type="{LD_JSON}"'
-    if not_modified(request, validators):
-        return web.Response(status=304, headers=headers)
-    headers |= {hdrs.CONTENT_TYPE: content_type} | coding_headers(coding)
-    return web.Response(body=encode_again(body, coding), headers=headers)
+        kept[hdrs.LINK] += f', <{api.context}>;rel="{CONTEXT_RELATION}";type="{LD_JSON}"'
+    return _Head(validators, kept | {hdrs.CONTENT_TYPE: content_type} | coding_headers(coding), kept)
 
 
 async def redirect_to_info(request: web.Request, path: str) -> web.StreamResponse:
@@ -59,6 +81,7 @@ async def redirect_to_info(request: web.Request, path: str) -> web.StreamRespons
     return web.Response(status=303, headers={hdrs.LOCATION: location, hdrs.CACHE_CONTROL: "no-cache"})
 
 
+@functools.lru_cache(maxsize=128)
 def _version_asked_for(accept: str, default: ApiVersion) -> ApiVersion:
     """The version whose context the Accept header names, unless it names the default's as well."""
     named = [api for api in VERSIONS.values() if api.context in accept]
