@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.peers import floors, table
+from benchmarks.peers.measures import Measured, Target
 from benchmarks.peers.options import Places, add_places, prepared
 from benchmarks.peers.running import DidNotStartError, Running
 from benchmarks.peers.servers import PEERS, Server, ours
 from benchmarks.peers.sources import SOURCES, Source
 from benchmarks.peers.table import Measurement
-from benchmarks.peers.workloads import WORKLOADS, Measured, Target, Workload
+from benchmarks.peers.workloads import WORKLOADS, Workload
 from tqdm import tqdm
 
 PEER_NAMES = [server.name for server in PEERS]
@@ -91,7 +92,12 @@ def measure_all(
     for workload in workloads:
         if not workload.possible:
             print(f"{workload.name} is left out: this version has no {workload.needs!r}", file=sys.stderr)
-    turns = [(workload, run) for workload in workloads if workload.possible for run in range(options.runs)]
+    turns = [
+        (workload, run)
+        for workload in workloads
+        if workload.possible
+        for run in range(1 if workload.once else options.runs)
+    ]
     found: list[Measurement] = []
     total = sum(len(_contestants(workload, servers)) for workload, _ in turns)
     with tqdm(total=total, unit="measurement", disable=None) as bar:

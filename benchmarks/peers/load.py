@@ -2,15 +2,10 @@
 
 import contextlib
 import io
-import json
-import shutil
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
 from typing import Self
@@ -22,7 +17,6 @@ from PIL import Image
 TIMEOUT = 60.0
 """Seconds for one answer."""
 
-WRK = shutil.which("wrk")
 KEPT = 40
 """So many answers of one load are looked at afterwards."""
 
@@ -163,41 +157,3 @@ class Client:
                     if ready:
                         begin(connection)
         return answers
-
-
-def hammered(port: int, paths: Sequence[str], clients: int, seconds: float) -> tuple[float, float]:
-    """Ask for a few things again and again; answers per second, and their mean bytes.
-
-    By ``wrk`` where it is installed, since it takes least of the machine, else by `Client`.
-    """
-    if WRK is None:
-        return _own_hammer(port, paths, clients, seconds)
-    script = Path(__file__).with_name("hammer.lua").read_text()
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(f"local paths = {{ {', '.join(map(json.dumps, paths))} }}\n{script}")
-        file.flush()
-        command = [WRK, "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "20s", "-s", file.name]
-        output = subprocess.run(
-            [*command, f"http://127.0.0.1:{port}"],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=seconds + TIMEOUT,
-        ).stdout
-    found = json.loads(output[output.index("JSON") + 4 :])
-    if found["failed"]:
-        raise RuntimeError(f"{found['failed']} of {found['requests']} answers are wrong")
-    return found["requests"] / found["seconds"], found["bytes"] / max(found["requests"], 1)
-
-
-def _own_hammer(port: int, paths: Sequence[str], clients: int, seconds: float) -> tuple[float, float]:
-    def again() -> Iterator[Request]:
-        while True:
-            yield from (Request(path) for path in paths)
-
-    with Client(port, "", clients) as client:
-        answers = client.ask(again(), seconds, keep_every=1 << 30)
-    if wrong := [answer for answer in answers if answer.status != 200]:
-        raise RuntimeError(f"{len(wrong)} of {len(answers)} answers are wrong")
-    took = max(answer.ended for answer in answers)
-    return len(answers) / took, sum(answer.size for answer in answers) / len(answers)

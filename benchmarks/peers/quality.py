@@ -1,7 +1,5 @@
 """How near scaled JPEGs come to the reference, and at how many bytes."""
 
-from __future__ import annotations
-
 import functools
 import io
 import itertools
@@ -10,15 +8,12 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.peers.measures import Measured, Target
 from benchmarks.peers.requests import Request
 from benchmarks.peers.servers import QUALITIES
 from PIL import Image
-
-if TYPE_CHECKING:
-    from benchmarks.peers.workloads import Measured, Target
 
 Box = tuple[int, int, int, int]
 Curve = list[tuple[float, float]]
@@ -36,8 +31,6 @@ def _cases(width: int, height: int) -> dict[str, tuple[str, Box, tuple[int, int]
 
 def measure(target: Target) -> Measured:
     """Ask for each case, of our own server at many qualities; figures are decibels and bytes."""
-    from benchmarks.peers.workloads import Measured
-
     own = target.server.name.startswith("ours")
     source, figures = target.source, dict[str, float]()
     problems: list[str] = []

@@ -4,6 +4,8 @@ import math
 import random
 from dataclasses import dataclass
 
+from benchmarks.peers.sources import TILE, Source
+
 
 @dataclass(frozen=True)
 class Request:
@@ -70,3 +72,18 @@ def mixed(width: int, height: int, count: int = 40) -> list[Request]:
         path = f"{x},{y},{across},{down}/!300,300/{turn}/{quality}.jpg"
         found.append(Request(path, *((h, w) if turn else (w, h))))
     return found
+
+
+def offered_tiles(source: Source) -> list[Request]:
+    """At most 400 tiles of 512 px, which is what servers offer of flat images."""
+    return viewer_tiles(source.width, source.height, 512)
+
+
+def some_tiles(source: Source) -> list[Request]:
+    """The first of them."""
+    return offered_tiles(source)[:40]
+
+
+def stored_tiles(source: Source) -> list[Request]:
+    """Tiles as they are stored in the pyramidal TIFFs."""
+    return whole_tiles(source.width, source.height, TILE, 1500)

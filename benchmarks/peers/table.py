@@ -12,7 +12,7 @@ from typing import Self
 
 from benchmarks.peers import quality
 from benchmarks.peers.bars import BARS, LIBRARIES, PEERS, Bar, larger_is_better
-from benchmarks.peers.workloads import Measured
+from benchmarks.peers.measures import Measured
 
 OWN_NAMES = ("ours-1", "ours-2")
 LIBRARY_NAMES = ("Pillow", "libvips")
