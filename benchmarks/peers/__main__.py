@@ -9,6 +9,7 @@ left out, with a word. See docs/explanation/speed.md.
 
 import argparse
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,7 +141,7 @@ def measure(
             server.start(running)
             warm(running, server, source)
             measured = workload.measure(Target(running, server, source, cap, options.seconds))
-        except (DidNotStartError, RuntimeError, OSError) as error:
+        except (DidNotStartError, RuntimeError, OSError, ValueError, subprocess.SubprocessError) as error:
             tqdm.write(f"{workload.name}, {server.name}: {error}", file=sys.stderr)
             return Measured({}, problems=[str(error)])
     if server in floors.FLOORS:  # their bodies are no images

@@ -77,7 +77,7 @@ def curves(figures: Mapping[str, float]) -> dict[str, Curve]:
     points: dict[str, Curve] = defaultdict(list)
     for name, value in figures.items():
         if name.endswith(", dB"):
-            points[name.partition(":")[0]].append((figures[name[:-2] + "bytes"], value))
+            points[name.rpartition(": ")[0]].append((figures[name[:-2] + "bytes"], value))
     return {case: sorted(found) for case, found in points.items()}
 
 

@@ -190,8 +190,10 @@ def machine() -> str:
 
 def problems(measurements: Sequence[Measurement]) -> str:
     """What was wrong, once for each workload and server."""
-    found = {(each.workload, each.server): each.problems for each in measurements if each.problems}
-    return "\n".join(
-        f"- {workload}, {server}: {len(what)} wrong answers in one run, such as `{what[0]}`"
-        for (workload, server), what in found.items()
-    )
+    lines = {}
+    for each in measurements:
+        if each.problems:
+            what = "wrong answers (!), such as" if each.figures else "failed:"
+            line = f"- {each.workload}, {each.server}: {what} `{each.problems[0]}`"
+            lines[each.workload, each.server] = line
+    return "\n".join(lines.values())
