@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.peers import floors, table
+from benchmarks.peers.machine import calibration, machine, told_calibrations
 from benchmarks.peers.measures import Measured, Target
 from benchmarks.peers.options import Places, add_places, prepared
 from benchmarks.peers.running import DidNotStartError, Running
@@ -106,10 +107,11 @@ def measure_all(
             body = FALLBACK_BODY
             for name in _contestants(workload, servers):
                 bar.set_postfix_str(f"{workload.name}, {name}")
+                calm = calibration()
                 measured = measure(workload, servers[name], places, options, body)
                 if name.startswith("ours") and measured.body:
                     body = measured.body
-                found.append(Measurement.of(workload.name, name, run, measured))
+                found.append(Measurement.of(workload.name, name, run, measured, calm))
                 if options.record:
                     table.append(options.record, found[-1])
                 bar.update()
@@ -178,7 +180,10 @@ def report(measurements: list[Measurement], servers: list[Server], places: Place
     """All tables."""
     figures = table.Figures(measurements)
     texts = {workload.name: workload.text for workload in WORKLOADS}
-    parts = [f"{table.machine()}.", table.bars_table(figures, PEER_NAMES, texts)]
+    parts = [f"{machine()}."]
+    if calm := [each.calibration for each in measurements if each.calibration]:
+        parts.append(told_calibrations(calm))
+    parts += [table.bars_table(figures, PEER_NAMES, texts)]
     if any(each.workload.startswith("quality-") for each in measurements):
         parts.append(table.quality_table(measurements, PEER_NAMES))
     parts += [table.all_table(figures), table.problems(measurements)]

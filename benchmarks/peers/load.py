@@ -1,12 +1,11 @@
 """Ask a server, over kept connections, with so little work that the client is not what is measured."""
 
-import contextlib
 import io
 import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from selectors import EVENT_READ, DefaultSelector
+from selectors import EVENT_READ, BaseSelector, DefaultSelector
 from types import TracebackType
 from typing import Self
 
@@ -56,49 +55,51 @@ class Answer:
 class _Connection:
     """At most one request under way; the methods named ``on_…`` are called by httptools."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.socket: socket.socket | None = None
-        self.answer: Answer | None = None
-        self.done = False
-        self._keep = False
+    # One for all, since they are read in turn: new ones of this size cost more than the rest of the client.
+    _room = memoryview(bytearray(1 << 18))
 
-    def ask(self, prefix: str, answer: Answer, *, keep: bool) -> socket.socket:
-        if self.socket is None:
-            self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT)
+    def __init__(self, port: int, selector: BaseSelector) -> None:
+        self._port, self._selector = port, selector
+        self._socket: socket.socket | None = None
+        self._keep = self._done = False
+
+    def ask(self, prefix: str, answer: Answer, *, keep: bool) -> None:
+        """Send a request; what comes goes into the answer."""
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT)
+            self._selector.register(self._socket, EVENT_READ, self)
             self._parser = httptools.HttpResponseParser(self)
-        self.answer, self.done, self._keep = answer, False, keep
+        self.answer, self._done, self._keep = answer, False, keep
         request = f"GET {prefix}{answer.request.path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n\r\n"
-        self.socket.sendall(request.encode())
-        return self.socket
+        self._socket.sendall(request.encode())
 
     def receive(self) -> bool:
         """Take what there is; whether the answer has ended, whole or not."""
-        assert self.socket is not None
+        assert self._socket is not None
         try:
-            data = self.socket.recv(1 << 18)
-            self._parser.feed_data(data)
+            size = self._socket.recv_into(self._room)
+            self._parser.feed_data(self._room[:size])
         except (OSError, httptools.HttpParserError):
-            data = b""
-        if not data or (self.done and not self._parser.should_keep_alive()):
+            size = 0
+        if not size or (self._done and not self._parser.should_keep_alive()):
             self.close()
-        return self.done or not data
+        return self._done or not size
 
     def close(self) -> None:
-        if self.socket is not None:
-            self.socket.close()
-            self.socket = None
+        """The next request opens it again."""
+        if self._socket is not None:
+            self._selector.unregister(self._socket)
+            self._socket.close()
+            self._socket = None
 
     def on_body(self, data: bytes) -> None:
-        assert self.answer is not None
         self.answer.size += len(data)
         if self._keep:
             self.answer.body += data
 
     def on_message_complete(self) -> None:
-        assert self.answer is not None
         self.answer.status = self._parser.get_status_code()
-        self.done = True
+        self._done = True
 
 
 class Client:
@@ -112,7 +113,8 @@ class Client:
 
     def __init__(self, port: int, prefix: str, clients: int) -> None:
         self._prefix = prefix
-        self._connections = [_Connection(port) for _ in range(clients)]
+        self._selector = DefaultSelector()
+        self._connections = [_Connection(port, self._selector) for _ in range(clients)]
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +124,7 @@ class Client:
     ) -> None:
         for connection in self._connections:
             connection.close()
+        self._selector.close()
 
     def ask(self, requests: Iterable[Request], seconds: float = 3600.0, keep_every: int = 17) -> list[Answer]:
         """Ask for each once, in order; returns the answers in the order in which they ended.
@@ -132,28 +135,33 @@ class Client:
             keep_every: the body of each such answer is kept, of `KEPT` at most.
         """
         coming, answers, begun = enumerate(requests), list[Answer](), time.perf_counter()
-        with contextlib.closing(DefaultSelector()) as selector:
+        under_way = set[_Connection]()
 
-            def begin(connection: _Connection) -> None:
-                now = time.perf_counter() - begun
-                if now < seconds and (found := next(coming, None)) is not None:
-                    keep = found[0] % keep_every == 0 and found[0] // keep_every < KEPT
-                    opened = connection.ask(self._prefix, Answer(found[1], now), keep=keep)
-                    selector.register(opened, EVENT_READ, connection)
+        def begin(connection: _Connection) -> None:
+            now = time.perf_counter() - begun
+            if now < seconds and (found := next(coming, None)) is not None:
+                keep = found[0] % keep_every == 0 and found[0] // keep_every < KEPT
+                connection.ask(self._prefix, Answer(found[1], now), keep=keep)
+                under_way.add(connection)
 
-            for connection in self._connections:
-                begin(connection)
-            while under_way := selector.get_map():
-                ready = [key for key, _ in selector.select(TIMEOUT)]
-                for key in ready or list(under_way.values()):
-                    connection = key.data
-                    if not ready:
-                        connection.close()  # nothing came for so long: none of them is waited for
-                    elif not connection.receive():
-                        continue
-                    selector.unregister(key.fileobj)
-                    connection.answer.ended = time.perf_counter() - begun
-                    answers.append(connection.answer)
-                    if ready:
-                        begin(connection)
+        def end(connection: _Connection) -> None:
+            connection.answer.ended = time.perf_counter() - begun
+            answers.append(connection.answer)
+            under_way.discard(connection)
+
+        for connection in self._connections:
+            begin(connection)
+        while under_way:
+            ready = self._selector.select(TIMEOUT)
+            for key, _ in ready:
+                connection = key.data
+                if connection not in under_way:
+                    connection.close()  # let go by the server
+                elif connection.receive():
+                    end(connection)
+                    begin(connection)
+            if not ready:  # nothing came for so long: none of them is waited for
+                for connection in list(under_way):
+                    connection.close()
+                    end(connection)
         return answers

@@ -1,8 +1,6 @@
 """The figures as Markdown."""
 
 import json
-import os
-import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -28,6 +26,7 @@ class Measurement:
         figures: by their names.
         problems: what was wrong, in words; some of it.
         estimated: whether it was cut off.
+        calibration: what `machine.calibration` told before it; 0 if it was not asked.
     """
 
     workload: str
@@ -36,11 +35,13 @@ class Measurement:
     figures: dict[str, float]
     problems: list[str]
     estimated: bool = False
+    calibration: float = 0.0
 
     @classmethod
-    def of(cls, workload: str, server: str, run: int, measured: Measured) -> Self:
+    def of(cls, workload: str, server: str, run: int, measured: Measured, calibration: float) -> Self:
         """From what a measurement gave."""
-        return cls(workload, server, run, measured.figures, measured.problems[:5], measured.estimated)
+        figures, problems = measured.figures, measured.problems[:5]
+        return cls(workload, server, run, figures, problems, measured.estimated, calibration)
 
 
 def append(file: Path, measurement: Measurement) -> None:
@@ -178,14 +179,6 @@ def quality_table(measurements: Sequence[Measurement], peers: Sequence[str]) -> 
         for (workload, server), theirs in reversed(found.items())
         if workload.startswith("quality-") and server in peers and (workload, "ours-1") in found
     )
-
-
-def machine() -> str:
-    """What it ran on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    processors = f"{os.cpu_count()} processors ({model or platform.machine()})"
-    return f"{processors}, {platform.system()}, Python {platform.python_version()}"
 
 
 def problems(measurements: Sequence[Measurement]) -> str:
