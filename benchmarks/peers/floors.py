@@ -22,6 +22,7 @@ except ImportError:
 vips: ModuleType | None = pyvips
 
 QUALITY = 75
+Image.MAX_IMAGE_PIXELS = None  # the sources are our own
 STATIC = "location / {{ root {scratch}; try_files /body =404; }}"
 
 

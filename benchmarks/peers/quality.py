@@ -15,6 +15,7 @@ from benchmarks.peers.requests import Request
 from benchmarks.peers.servers import QUALITIES
 from PIL import Image
 
+Image.MAX_IMAGE_PIXELS = None  # the sources are our own
 Box = tuple[int, int, int, int]
 Curve = list[tuple[float, float]]
 """Bytes and decibels, by rising bytes."""
@@ -57,7 +58,6 @@ def reference(path: Path, box: Box, size: tuple[int, int]) -> Image.Image:
 
 @functools.lru_cache(maxsize=1)
 def _decoded(path: Path) -> Image.Image:
-    Image.MAX_IMAGE_PIXELS = None
     with Image.open(path) as image:
         return image.convert("RGB")
 
