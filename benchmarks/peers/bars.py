@@ -19,7 +19,7 @@ class Bar:
         rival: whom to compare with, by name, or `PEERS` or `LIBRARIES`; empty for a plain limit.
         bound: the least ratio, so many times as good; with ``most``, what ours may be of the other's.
         most: see ``bound``; always so for plain limits.
-        ours: which of our servers, by name; by default the best.
+        ours: which of our servers, by name; by default the best, and for plain limits the worst.
     """
 
     workload: str
