@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.imaging.orientation import Symmetry
+from iiif_server.imaging.pieces import Pieces
 from iiif_server.imaging.tasks import SourceProperties
 from iiif_server.imaging.tiles import TileIndex, TileLevel
 
@@ -38,7 +39,9 @@ class Header:
         has_color: whether gray is less than what there is.
         reductions: the factors by which smaller levels come out of the decoder, ascending from 1. A level has
             the stored size divided by its factor and rounded up.
-        parts: whether a part of a level can be decoded for about its share of the cost.
+        parts: whether less than a level can be decoded, for less.
+        pieces: what to decode and keep as a whole where parts are wanted; ``None`` if any part costs about
+            its share. Only of what is stored upright.
         resolution: pixels per inch, where the source tells it and both directions agree.
         tile: the size of the stored tiles, where that is one to ask for.
         jpeg: more about a JPEG.
@@ -50,6 +53,7 @@ class Header:
     has_color: bool
     reductions: tuple[int, ...] = (1,)
     parts: bool = False
+    pieces: Pieces | None = None
     resolution: float | None = None
     tile: Dimensions | None = None
     jpeg: JpegFacts | None = None

@@ -6,11 +6,12 @@ another one, and leave theirs as it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil, floor
 
 from PIL import Image
 
-from iiif_server.iiif.geometry import Dimensions
+from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.parameters import Quality
 from iiif_server.imaging import orientation
 from iiif_server.imaging.orientation import Symmetry
@@ -28,6 +29,17 @@ _TRANSPOSES = {
     orientation.CLOCKWISE_180: Image.Transpose.ROTATE_180,
     orientation.CLOCKWISE_270: Image.Transpose.ROTATE_90,
 }
+
+
+def assembled(part: Rectangle, pieces: Iterable[tuple[Rectangle, Image.Image]]) -> Image.Image:
+    """A part of a level out of the pieces that it touches, each with its place; at least one."""
+    found: Image.Image | None = None
+    for place, image in pieces:
+        if found is None:
+            found = Image.new(image.mode, part.size)
+        found.paste(image, (place.x - part.x, place.y - part.y))
+    assert found is not None
+    return found
 
 
 def scaled(level: Image.Image, box: tuple[float, float, float, float], size: Dimensions) -> Image.Image:

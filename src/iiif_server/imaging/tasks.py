@@ -8,7 +8,7 @@ from typing import Any, Self
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.resolve import Operation
 
-RENDER_VERSION = 4
+RENDER_VERSION = 5
 """Part of every cache key: raise it when the same request would give other bytes."""
 
 

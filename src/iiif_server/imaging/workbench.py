@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -11,8 +12,9 @@ from typing import Any
 from lru import LRU
 from PIL import Image
 
-from iiif_server.errors import IIIFServerError, RenderFailed
+from iiif_server.errors import IIIFServerError, RenderFailed, SourceTooLarge, UnreadableSource
 from iiif_server.iiif.geometry import Rectangle
+from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.codecs import versions
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
@@ -26,7 +28,7 @@ from iiif_server.imaging.pyramids.index import tiles_of
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
-from iiif_server.imaging.steps import scaled, tilted, turned
+from iiif_server.imaging.steps import assembled, scaled, tilted, turned
 from iiif_server.imaging.stopwatch import Stopwatch
 from iiif_server.imaging.tasks import (
     PyramidTask,
@@ -35,6 +37,9 @@ from iiif_server.imaging.tasks import (
     SourceFile,
     WorkbenchSettings,
 )
+
+_MOST = 4
+"""Bytes that Pillow has for a pixel, at most."""
 
 
 @dataclass(slots=True)
@@ -210,19 +215,42 @@ class Workbench:
         reduction, part, shrink = chosen.reduction, chosen.part, chosen.shrink
 
         def decode() -> Image.Image:
-            return decode_level(source, reduction, part, self._settings.limits.max_pixels, self._watch)
+            return self._decode(file, source, reduction, part)
 
         def averaged(level: Image.Image) -> Image.Image:
             with self._watch.step("scale"):
                 return level.reduce(shrink)
 
-        if part is not None:  # cheap to decode, and of no use to the neighbours
+        if part is not None:  # of no use to the neighbours
             return averaged(decode()) if shrink > 1 else decode()
 
         def average() -> Image.Image:
             return averaged(self._levels.get((file, reduction, 1), decode))
 
         return self._levels.get((file, reduction, shrink), decode if shrink == 1 else average)
+
+    def _decode(
+        self, file: SourceFile, source: Source, reduction: int, part: Rectangle | None
+    ) -> Image.Image:
+        """Decode a level, or a part of it; by pieces, which neighbours need as well, where there are such."""
+        header, max_pixels = source.header, self._settings.limits.max_pixels
+
+        def decode(wanted: Rectangle | None) -> Image.Image:
+            return decode_level(source, reduction, wanted, max_pixels, self._watch)
+
+        if part is None or header.pieces is None or not self._levels.holds(_MOST * part.width * part.height):
+            return decode(part)
+        pieces = header.pieces.touched(part, level_size(header.stored, reduction), reduction)
+        try:
+            return assembled(
+                part,
+                (
+                    (piece, self._levels.get((file, reduction, piece), functools.partial(decode, piece)))
+                    for piece in pieces
+                ),
+            )
+        except (UnreadableSource, SourceTooLarge):
+            return decode(part)  # a piece may hold more tiles than are touched
 
     def _open(self, file: SourceFile) -> Opened:
         opened: Opened | None = self._sources.get(file)

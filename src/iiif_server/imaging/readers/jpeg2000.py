@@ -1,10 +1,12 @@
 """JPEG 2000: decoded by OpenJPEG through Pillow, at a lower resolution where the file stores one.
 
-What Pillow has no mode for, CIELab, and what it decodes wrongly is decoded by imagecodecs, at full size only.
+What is stored in tiles is decoded by tiles. What Pillow has no mode for, CIELab, and what it decodes wrong is
+decoded by imagecodecs, at full size only.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -15,7 +17,7 @@ from iiif_server.imaging.colour import has_color
 from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.credit.sources import jp2_blocks, read_credit
 from iiif_server.imaging.header import Header
-from iiif_server.imaging.limits import check_size, guarded_decoding
+from iiif_server.imaging.limits import MAX_SIDE, check_size, guarded_decoding
 from iiif_server.imaging.metadata import image_resolution
 from iiif_server.imaging.orientation import IDENTITY
 from iiif_server.imaging.readers.base import Decoded, Source
@@ -27,6 +29,7 @@ from iiif_server.imaging.readers.jp2 import (
     read_channels,
     read_colours,
 )
+from iiif_server.imaging.readers.jpeg2000_tiles import TiledJpeg2000Source, pieces_of, read_tiles
 from iiif_server.imaging.readers.pillow import PillowSource
 from iiif_server.imaging.tasks import SourceLimits
 
@@ -105,25 +108,35 @@ class LabSource(_BareSource):
 def open_jpeg2000(file: BinaryIO, limits: SourceLimits) -> Source:
     """Read a header.
 
+    Args:
+        file: positioned anywhere.
+        limits: what it may be. What is stored in tiles may have more pixels than are decoded at once.
+
     Raises:
         UnreadableSource: it is damaged.
         SourceTooLarge: it is beyond the limits.
     """
-    with guarded_decoding(limits.max_pixels):
+    with guarded_decoding(MAX_SIDE**2):
         file.seek(0)
         image = Image.open(file, formats=("JPEG2000",))
         stored = Dimensions(*image.size)
         coloured, dots = has_color(image), image_resolution(image)
-    check_size(stored, limits.max_pixels)
+    check_size(stored, None)
     colours = read_colours(file)
     if colours.lab is not None:
+        check_size(stored, limits.max_pixels)
         return LabSource(file, Header(stored, IDENTITY, has_color=True), colours.lab)
     if image.mode in _WHOLE_BYTES and (bits := _bits_if_wrong(read_channels(file))):
-        return ImagecodecsSource(
-            file, Header(stored, IDENTITY, coloured, resolution=dots), image.mode, bits, colours
-        )
+        check_size(stored, limits.max_pixels)
+        header = Header(stored, IDENTITY, coloured, resolution=dots)
+        return ImagecodecsSource(file, header, image.mode, bits, colours)
     header = Header(stored, IDENTITY, coloured, _reductions(stored), resolution=dots)
-    return Jpeg2000Source(file, header, colours)
+    tiles = read_tiles(file, stored, limits.max_pixels)
+    if tiles is None:
+        check_size(stored, limits.max_pixels)
+        return Jpeg2000Source(file, header, colours)
+    header = replace(header, parts=True, pieces=pieces_of(tiles[0]))
+    return TiledJpeg2000Source(file, header, tiles, image.mode, colours, limits.max_pixels)
 
 
 def _bits_if_wrong(channels: list[Channel]) -> int:
