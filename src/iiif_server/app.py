@@ -46,10 +46,12 @@ from iiif_server.telemetry.logs import LOGGER, LogOutput, log_accesses, log_outp
 from iiif_server.telemetry.metrics import Metrics, create_metrics
 from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.bodies import SEND_TIMEOUT
+from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
 from iiif_server.web.http_log import http_logger
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors, answer_options
 from iiif_server.web.observe import Observer
+from iiif_server.web.protocol import HTTP_OPTIONS, LINGERING_SECONDS
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
@@ -125,9 +127,10 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     use_log_format(config.log_format)
     metrics = create_metrics()
     observer = _observer(config, metrics)
-    app = web.Application(
-        middlewares=[observer.observe, answer_options, answer_errors], handler_args={"logger": http_logger}
-    )
+    options = _http_options(config)
+    app = web.Application(middlewares=[observer.observe, answer_options, answer_errors], handler_args=options)
+    app[HTTP_OPTIONS] = options
+    app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
@@ -138,6 +141,28 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     app.on_shutdown.append(_stop_taking_requests)
     add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
     return app
+
+
+def _http_options(config: Config) -> dict[str, Any]:
+    """What aiohttp itself limits, whoever has the sockets."""
+    return {
+        "logger": http_logger,
+        "keepalive_timeout": config.keepalive_timeout,
+        "lingering_time": LINGERING_SECONDS,
+        "max_line_size": config.max_request_line,
+        "max_field_size": config.max_header_field,
+    }
+
+
+def _connections(config: Config) -> Connections:
+    limits = ConnectionLimits(
+        head_seconds=config.head_timeout,
+        idle_seconds=config.keepalive_timeout,
+        send_seconds=config.send_timeout,
+        most=config.max_connections,
+        most_per_client=config.max_connections_per_client,
+    )
+    return Connections(limits, PublicUrls(config.base_url, config.trusted_proxies).is_proxy)
 
 
 async def _log_beside_others(_app: web.Application, *, config: Config) -> AsyncIterator[None]:
@@ -187,7 +212,7 @@ async def _run_site(
         tiles = TileService(pool, config.tile_index_cache_size)
         stack.push_async_callback(tiles.close)
         rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
-        monitor = Monitor(_statistics(pool, observer), cache.statistics)
+        monitor = Monitor(_statistics(pool, observer, app[CONNECTIONS]), cache.statistics)
         types = {name: configured.type for name, configured in config.profiles.items()}
         status = StatusService(profiles, types, infos, monitor)
         stack.push_async_callback(status.close)
@@ -230,11 +255,14 @@ def _pool_settings(config: Config) -> PoolSettings:
     )
 
 
-def _statistics(pool: WorkerPool, observer: Observer) -> dict[str, Callable[[], Mapping[str, float]]]:
+def _statistics(
+    pool: WorkerPool, observer: Observer, connections: Connections
+) -> dict[str, Callable[[], Mapping[str, float]]]:
     before = LogOutput.dropped()  # by an application that ran in this process before
     return {
         "pool": pool.statistics,
         "requests": observer.statistics,
+        "connections": connections.statistics,
         "log": lambda: {"dropped": LogOutput.dropped() - before},
     }
 
