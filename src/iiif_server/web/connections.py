@@ -195,9 +195,13 @@ class Connections:
         is_proxy = bool(address) and self._is_proxy(address)
         client = "" if is_proxy else client_of(address)
         if client and self._clients[client] >= self.limits.most_per_client and not self._make_room(client):
-            return self._refuse(Refusal.SHARE, f"{client} has max_connections_per_client of them at work")
+            return self._refuse(
+                Refusal.SHARE, f"{client} has max_connections_per_client of them at work or new"
+            )
         if len(self.all) >= self.most and not self._make_room(""):
-            return self._refuse(Refusal.FULL, f"{self.most} are at work, and max_connections allows no more")
+            return self._refuse(
+                Refusal.FULL, f"{self.most} are at work or new, as many as max_connections allows"
+            )
         connection = Connection(self, link, client, self._resting if is_proxy else self._idle)
         self.all[connection] = None
         if client:
