@@ -27,7 +27,7 @@ serve: $(SERVE_READY) ## Serve the images below DIR and show them in a viewer
 test: $(TEST_READY) ## Run every check: lint, types, docs, plugins, tests (TOX_ARGS='-e lint' runs one)
 ifeq ($(TOX_ARGS),)
 	@$(PYTHON) -m tox run-parallel --parallel 2 --parallel-no-spinner --parallel-live -e lint,typing,docs,plugins,packages
-	@$(PYTHON) -m tox run -e tests
+	@$(PYTHON) -m tox run -e tests,chaos
 else
 	@$(PYTHON) -m tox run $(TOX_ARGS)
 endif

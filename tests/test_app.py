@@ -3,11 +3,11 @@
 import pytest
 
 from iiif_server.api import ImageNotFound, Profile, ProfileType
-from iiif_server.app import _render_rules
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format
 from iiif_server.profiles.options import ProfileOptions
+from iiif_server.workshop import render_rules
 
 ABILITIES = {"lossless": False, "formats": ["jpg", "png", "webp"], "codecs": "some"}
 
@@ -22,7 +22,7 @@ def config(top=None, **profiles):
 
 def test_each_profile_has_its_own():
     top = {"webp_quality": 30, "max_width": 900}
-    rules = _render_rules(config(top, plain={}, other={"webp_quality": 70, "max_height": 50}), ABILITIES)
+    rules = render_rules(config(top, plain={}, other={"webp_quality": 70, "max_height": 50}), ABILITIES)
 
     assert (rules["plain"].settings.webp_quality, rules["other"].settings.webp_quality) == (30, 70)
     assert rules["plain"].limits == Limits(900, None, 100_000_000)
@@ -33,7 +33,7 @@ def test_each_profile_has_its_own():
 
 
 def test_preferred_formats_that_cannot_be_written_are_left_out_with_one_warning(caplog):
-    rules = _render_rules(
+    rules = render_rules(
         config(
             {"preferred_formats": (Format.JP2, Format.WEBP)},
             plain={},
@@ -53,7 +53,7 @@ def test_preferred_formats_that_cannot_be_written_are_left_out_with_one_warning(
 
 @pytest.mark.parametrize("preferred", [(), (Format.WEBP, Format.JPG)])
 def test_no_warning_without_a_reason(caplog, preferred):
-    rules = _render_rules(config({"preferred_formats": preferred}, plain={}), ABILITIES)
+    rules = render_rules(config({"preferred_formats": preferred}, plain={}), ABILITIES)
 
     assert rules["plain"].preferred_formats == preferred
     assert caplog.records == []

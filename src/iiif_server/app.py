@@ -8,9 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,44 +17,47 @@ from aiohttp import web
 from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.pyramids import OpenPyramids
-from iiif_server.caches.sources.store import SourceStore
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
-from iiif_server.config.model import Config, ConfiguredProfile
+from iiif_server.config.model import Config
 from iiif_server.config.shares import ALONE, Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
-from iiif_server.execution.settings import PoolSettings
-from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins, load_plugins, option_models
-from iiif_server.profiles.base import Probe, Profile, ProfileContext
-from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.downloads import DownloadLimits, DownloadService
 from iiif_server.services.images import ImageService, RenderRules
-from iiif_server.services.infos import InfoService, Prober
+from iiif_server.services.infos import InfoService
 from iiif_server.services.metrics import MetricsService, count_outcome
 from iiif_server.services.monitor import Monitor
 from iiif_server.services.originals import OriginalService
-from iiif_server.services.pyramid_builder import PyramidBuilder, TileRules
-from iiif_server.services.pyramids import PyramidRules, PyramidService
+from iiif_server.services.pyramids import PyramidService
 from iiif_server.services.status import StatusService
 from iiif_server.services.tiles import TileService
 from iiif_server.telemetry.logs import LOGGER, LogOutput, log_accesses, log_output, use_log_format
 from iiif_server.telemetry.metrics import Metrics, create_metrics
 from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.bodies import SEND_TIMEOUT
+from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
 from iiif_server.web.http_log import http_logger
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors
 from iiif_server.web.observe import Observer
+from iiif_server.web.protocol import HTTP_OPTIONS, LINGERING_SECONDS
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
+from iiif_server.workshop import (
+    configured_profiles,
+    pool_settings,
+    pyramid_builder,
+    pyramid_rules,
+    pyramid_store,
+    render_rules,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,10 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     use_log_format(config.log_format)
     metrics = create_metrics()
     observer = _observer(config, metrics)
-    app = web.Application(middlewares=[observer.observe, answer_errors], handler_args={"logger": http_logger})
+    options = _http_options(config)
+    app = web.Application(middlewares=[observer.observe, answer_errors], handler_args=options)
+    app[HTTP_OPTIONS] = options
+    app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
@@ -140,6 +144,28 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     app.on_shutdown.append(_stop_taking_requests)
     add_routes(app, VERSIONS[config.default_api_version], plugins.routes)
     return app
+
+
+def _http_options(config: Config) -> dict[str, Any]:
+    """What aiohttp itself limits, whoever has the sockets."""
+    return {
+        "logger": http_logger,
+        "keepalive_timeout": config.keepalive_timeout,
+        "lingering_time": LINGERING_SECONDS,
+        "max_line_size": config.max_request_line,
+        "max_field_size": config.max_header_field,
+    }
+
+
+def _connections(config: Config) -> Connections:
+    limits = ConnectionLimits(
+        head_seconds=config.head_timeout,
+        idle_seconds=config.keepalive_timeout,
+        send_seconds=config.send_timeout,
+        most=config.max_connections,
+        most_per_client=config.max_connections_per_client,
+    )
+    return Connections(limits, PublicUrls(config.base_url, config.trusted_proxies).is_proxy)
 
 
 async def _log_beside_others(_app: web.Application, *, config: Config) -> AsyncIterator[None]:
@@ -177,21 +203,21 @@ async def _run_site(
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
-        pool = WorkerPool(_pool_settings(config), functools.partial(count_outcome, metrics))
+        pool = WorkerPool(pool_settings(config), functools.partial(count_outcome, metrics))
         stack.push_async_callback(pool.close)
         await pool.start()
         cache = await _start_derivative_cache(config, share.processes)
         stack.push_async_callback(cache.close)
-        profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
+        profiles = ProfileRegistry(configured_profiles(config, plugins, pool), config.default_profile)
         await stack.enter_async_context(profiles.running())
         infos = InfoService(profiles)
         originals = OriginalService(infos, profiles, config.download_chunk_size)
         tiles = TileService(pool, config.tile_index_cache_size)
         stack.push_async_callback(tiles.close)
-        rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
+        rules = render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
         pyramids = _pyramid_service(config, pool, infos, rules)
         stack.push_async_callback(pyramids.close)
-        monitor = Monitor(_statistics(pool, observer), cache.statistics)
+        monitor = Monitor(_statistics(pool, observer, app[CONNECTIONS]), cache.statistics)
         types = {name: configured.type for name, configured in config.profiles.items()}
         status = StatusService(profiles, types, infos, monitor)
         stack.push_async_callback(status.close)
@@ -218,72 +244,20 @@ def _download_limits(config: Config) -> DownloadLimits:
     return DownloadLimits(config.download_max_files, config.download_max_size, config.download_max_parallel)
 
 
-def _pool_settings(config: Config) -> PoolSettings:
-    workbench = WorkbenchSettings(
-        limits=SourceLimits(max_pixels=config.max_source_pixels, max_bytes=config.max_source_bytes),
-        open_sources=config.image_cache_size_per_process,
-        decoded_bytes=config.image_cache_bytes_per_process,
-    )
-    return PoolSettings(
-        factory="iiif_server.imaging.workbench:create",
-        factory_argument=workbench,
-        workers=config.image_pool_size,
-        queue_size=config.image_queue_size,
-        timeout=config.image_timeout,
-        max_memory=config.image_worker_max_memory,
-    )
-
-
-def _statistics(pool: WorkerPool, observer: Observer) -> dict[str, Callable[[], Mapping[str, float]]]:
+def _statistics(
+    pool: WorkerPool, observer: Observer, connections: Connections
+) -> dict[str, Callable[[], Mapping[str, float]]]:
     before = LogOutput.dropped()  # by an application that ran in this process before
     return {
         "pool": pool.statistics,
         "requests": observer.statistics,
+        "connections": connections.statistics,
         "log": lambda: {"dropped": LogOutput.dropped() - before},
     }
 
 
 async def _stop_taking_requests(app: web.Application) -> None:
     app[SITE].monitor.stop()
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """What commands work on pyramids with, without a web server.
-
-    Attributes:
-        profiles: that are open.
-        infos: what is known of their images.
-        store: keeps the pyramids.
-        builder: builds them.
-        rules: which sources get one, by the profile's name.
-        settings: what their tiles are made by, by the profile's name.
-    """
-
-    profiles: ProfileRegistry
-    infos: InfoService
-    store: SourceStore
-    builder: PyramidBuilder
-    rules: Mapping[str, PyramidRules]
-    settings: Mapping[str, RenderSettings]
-
-
-@asynccontextmanager
-async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> AsyncIterator[Workshop]:
-    """Run what it takes to build so many pyramids at a time; one worker more looks at headers meanwhile."""
-    async with AsyncExitStack() as stack:
-        pool = WorkerPool(replace(_pool_settings(config), workers=jobs + 1))
-        stack.push_async_callback(pool.close, grace=0)
-        await pool.start()
-        profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)
-        await stack.enter_async_context(profiles.running())
-        infos = InfoService(profiles)
-        rules = _render_rules(config, (await pool.run(Task("abilities", None, affinity=""))).meta)
-        store = pyramid_store(config)
-        stack.push_async_callback(store.close)
-        builder = pyramid_builder(config, store, pool, infos, rules)
-        settings = {name: rule.settings for name, rule in rules.items()}
-        yield Workshop(profiles, infos, store, builder, _pyramid_rules(config), settings)
 
 
 async def _start_derivative_cache(config: Config, processes: int) -> DerivativeCache:
@@ -294,25 +268,6 @@ async def _start_derivative_cache(config: Config, processes: int) -> DerivativeC
     return DerivativeCache(MemoryCache(config.memory_cache_size), disk)
 
 
-def _render_rules(config: Config, abilities: Mapping[str, Any]) -> dict[str, RenderRules]:
-    """What is made for each profile, given what a worker says it can do: codecs are loaded there alone."""
-    formats = frozenset(map(Format, abilities["formats"]))
-    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
-    _warn_of_formats(
-        {wanted for options in chosen.values() for wanted in options.preferred_formats} - formats
-    )
-    return {
-        name: RenderRules(
-            limits=options.limits,
-            settings=replace(options.render_settings, lossless=bool(abilities["lossless"])),
-            formats=formats,
-            renderer=str(abilities["codecs"]),
-            preferred_formats=tuple(wanted for wanted in options.preferred_formats if wanted in formats),
-        )
-        for name, options in chosen.items()
-    }
-
-
 def _pyramid_service(
     config: Config, pool: WorkerPool, infos: InfoService, rules: Mapping[str, RenderRules]
 ) -> PyramidService:
@@ -320,64 +275,6 @@ def _pyramid_service(
     return PyramidService(
         pyramid_builder(config, store, pool, infos, rules),
         OpenPyramids(store),
-        _pyramid_rules(config),
+        pyramid_rules(config),
         {name: rule.settings for name, rule in rules.items()},
     )
-
-
-def _pyramid_rules(config: Config) -> dict[str, PyramidRules]:
-    chosen = {name: effective(config, profile.options) for name, profile in config.profiles.items()}
-    return {name: PyramidRules(own.pyramids, own.pyramid_min_pixels) for name, own in chosen.items()}
-
-
-def pyramid_store(config: Config) -> SourceStore:
-    """Where pyramids are kept; nothing is written before the first one."""
-    size = config.pyramid_cache_size
-    # Another process may be at work on the same one for so long, and a little longer.
-    wait = config.pyramid_timeout + 60
-    return SourceStore(config.cache_path / "pyramids", size, max_source_bytes=size, wait_seconds=wait)
-
-
-def pyramid_builder(
-    config: Config,
-    store: SourceStore,
-    pool: WorkerPool,
-    infos: InfoService,
-    rules: Mapping[str, RenderRules],
-) -> PyramidBuilder:
-    """What builds pyramids, for the server and for commands."""
-    tiles = {name: TileRules(rule.settings, rule.renderer) for name, rule in rules.items()}
-    return PyramidBuilder(store, pool, infos, tiles, config.pyramid_timeout)
-
-
-def _warn_of_formats(missing: AbstractSet[Format]) -> None:
-    if missing:
-        names = ", ".join(wanted for wanted in Format if wanted in missing)
-        logger.warning("preferred_formats: left out, as no codec here writes them: %s", names)
-
-
-def _profiles(config: Config, plugins: Plugins, pool: WorkerPool) -> dict[str, Profile[Any]]:
-    return {
-        name: create_profile(
-            configured, config, plugins, Prober(pool, configured.options.info_json_cache_size)
-        )
-        for name, configured in config.profiles.items()
-    }
-
-
-def create_profile(
-    configured: ConfiguredProfile, config: Config, plugins: Plugins, probe: Probe
-) -> Profile[Any]:
-    """Make one configured profile, with its directories and its logger."""
-    name = configured.name
-    logger = logging.getLogger(f"iiif_server.profile.{name}")
-    logger.setLevel(configured.options.log_level)
-    context = ProfileContext(
-        name=name,
-        source_path=config.source_path / name,
-        cache_path=config.cache_path / "profiles" / name,
-        probe=probe,
-        logger=logger,
-        max_source_bytes=config.max_source_bytes,
-    )
-    return plugins.profile_types[configured.type].profile(context, configured.options)

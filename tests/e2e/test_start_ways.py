@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import socket
 import sysconfig
 import urllib.error
 import urllib.request
@@ -88,12 +89,17 @@ def test_console_script(server: ServerFactory, pictures: Path) -> None:
     assert_serves(server.command([str(script), *arguments]))
 
 
-def test_aiohttp_web(server: ServerFactory, config: Path) -> None:
-    """`python -m aiohttp.web iiif_server.app:create_app`, with the file named by IIIF_CONFIG."""
+def aiohttp_web(config: Path) -> tuple[list[str], dict[str, str]]:
+    """How aiohttp's own command is started."""
     port = str(free_port())
     arguments = ["-m", "aiohttp.web", "-H", "127.0.0.1", "-P", port, "iiif_server.app:create_app"]
     # aiohttp does not flush the address that it prints.
-    assert_serves(server.command(arguments, {"IIIF_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}))
+    return arguments, {"IIIF_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}
+
+
+def test_aiohttp_web(server: ServerFactory, config: Path) -> None:
+    """`python -m aiohttp.web iiif_server.app:create_app`, with the file named by IIIF_CONFIG."""
+    assert_serves(server.command(*aiohttp_web(config)))
 
 
 def gunicorn(config: Path) -> tuple[list[str], dict[str, str]]:
@@ -111,6 +117,40 @@ async def test_gunicorn(server: ServerFactory, config: Path) -> None:
 
     assert_serves(serving)
     assert list(users.iterdir()) == []
+
+
+def raw(server: ServerProcess, request: bytes) -> bytes:
+    """Send bytes, and read until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port or 0), timeout=20) as connection:
+        connection.sendall(request)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer
+
+
+@pytest.mark.parametrize("way", ["serve", "aiohttp.web", "gunicorn"])
+def test_clients_are_limited(server: ServerFactory, config: Path, way: str) -> None:
+    """In time and size by each; by our own sockets in the form of our own errors."""
+    config.write_text(f"keepalive_timeout: 1\nhead_timeout: 1\n{config.read_text()}")
+    ways = {
+        "serve": (serve_command("--config", str(config)), {}),
+        "aiohttp.web": aiohttp_web(config),
+        "gunicorn": gunicorn(config),
+    }
+    serving = server.command(*ways[way])
+    trickled = raw(serving, b"GET / HTTP/1.1\r\nHost")
+    long = raw(serving, b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n")
+    body = raw(serving, b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+
+    assert raw(serving, b"") == b""
+    assert b" 413 " in body.partition(b"\r\n")[0]
+    if way == "serve":
+        assert trickled.startswith(b"HTTP/1.1 408 ")
+        assert b" 431 " in long.partition(b"\r\n")[0]
+    else:
+        assert trickled == b""
+        assert b" 400 " in long.partition(b"\r\n")[0]
 
 
 def test_gunicorn_with_a_mistake(server: ServerFactory, config: Path) -> None:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from iiif_server.errors import ConfigurationError, IIIFServerError
 
 if TYPE_CHECKING:
-    from iiif_server.app import Workshop
     from iiif_server.caches.sources.store import SourceStore
     from iiif_server.cli.serve import Subparsers
     from iiif_server.config.model import Config
     from iiif_server.iiif.uri import Identifier
     from iiif_server.plugins import Plugins
     from iiif_server.services.pyramid_runs import ImageResult, KeptPyramid
+    from iiif_server.workshop import Workshop
 
 _SHOWN_FAILURES = 20
 _MEGA = 1_000_000
@@ -94,7 +94,7 @@ def _add(
 
 
 async def _build(arguments: argparse.Namespace, config: Config, plugins: Plugins) -> int:
-    from iiif_server.app import pyramid_workshop
+    from iiif_server.workshop import pyramid_workshop
 
     async with pyramid_workshop(config, plugins, arguments.jobs) as workshop:
         _check_policies(arguments, workshop)
@@ -190,7 +190,7 @@ async def _list(arguments: argparse.Namespace, config: Config, _: Plugins) -> in
 
 
 async def _check(arguments: argparse.Namespace, config: Config, plugins: Plugins) -> int:
-    from iiif_server.app import pyramid_workshop
+    from iiif_server.workshop import pyramid_workshop
 
     async with pyramid_workshop(config, plugins, 1) as workshop:
         found = [(kept, state) async for kept, state in _states(arguments, workshop)]
@@ -206,7 +206,7 @@ async def _check(arguments: argparse.Namespace, config: Config, plugins: Plugins
 
 
 async def _purge(arguments: argparse.Namespace, config: Config, plugins: Plugins) -> int:
-    from iiif_server.app import pyramid_workshop
+    from iiif_server.workshop import pyramid_workshop
 
     if arguments.outdated:
         async with pyramid_workshop(config, plugins, 1) as workshop:
@@ -269,7 +269,7 @@ async def _wanted(arguments: argparse.Namespace, workshop: Workshop) -> AsyncIte
 
 @asynccontextmanager
 async def _store(config: Config) -> AsyncIterator[SourceStore]:
-    from iiif_server.app import pyramid_store
+    from iiif_server.workshop import pyramid_store
 
     store = pyramid_store(config)
     try:

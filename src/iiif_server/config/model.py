@@ -175,8 +175,43 @@ class ServerSettings(BaseModel):
         default=60.0,
         ge=1,
         le=86_400,
-        description="Seconds for which a client may take nothing of a large answer before its connection is "
-        "ended. Linux only.",
+        description="Seconds for which a client may take nothing of an answer before its connection is "
+        "ended.",
+    )
+
+    max_connections: Positive = Field(
+        default=1000,
+        description="Connections that each server process has at the same time. Beyond it, the one that has "
+        "waited longest for a request is closed; if all are at work, the new one is answered with 503.",
+    )
+    max_connections_per_client: Positive = Field(
+        default=500,
+        description="The same for the connections of one address (of IPv6: one /64 network), answered with "
+        "429. Those of `trusted_proxies` are not counted.",
+    )
+    head_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="Seconds from the beginning of a connection, or from the first byte of a later request, "
+        "until the head of the request is complete.",
+    )
+    keepalive_timeout: float = Field(
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="Seconds for which a connection may wait for its next request. Those of "
+        "`trusted_proxies` may wait an hour.",
+    )
+    max_request_line: ByteSize = Field(
+        default=8 * 1024, ge=1024, le=64 * 1024, description="Bytes that the address of a request may have."
+    )
+    max_header_field: ByteSize = Field(
+        default=16 * 1024,
+        ge=1024,
+        le=64 * 1024,
+        description="Bytes that one header field of a request may have. All of its head may have "
+        "`max_request_line` and four times as much as this.",
     )
 
     @field_validator("source_path", "cache_path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,8 +18,13 @@ from iiif_server.config.shares import Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.pool import WorkerStartFailed
 from iiif_server.plugins import Plugins
+from iiif_server.serving.descriptors import make_room
 from iiif_server.serving.listening import BACKLOG
 from iiif_server.serving.orders import Orders
+from iiif_server.web.connections import Connections
+from iiif_server.web.protocol import ProtocolFactory
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS: Final = 10.0
 """How long requests in flight may take once the application is to end."""
@@ -29,6 +35,7 @@ LINGER_SECONDS: Final = 5.0
 _FRESH_SECONDS = 0.2
 """What a connection that was just made has to bring its request, even in a hurry."""
 
+_SWEEP_SECONDS = 0.5
 _CUT_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 
@@ -54,7 +61,11 @@ class ServedApplication:
     """
 
     def __init__(self, app: web.Application) -> None:
+        self._app = app
         self._is_ending = False
+        self._listeners: list[asyncio.Server] = []
+        self._factory: ProtocolFactory | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         app.on_response_prepare.append(self._announce_end)
         # A client that has gone takes its unfinished request with it: work that nobody waits for is dropped.
         self._runner = web.AppRunner(
@@ -69,10 +80,18 @@ class ServedApplication:
         """
         try:
             await self._runner.setup()
+            assert self._runner.server is not None
+            self._factory = factory = ProtocolFactory(self._app, self._runner.server)
+            connections = factory.connections
+            connections.most = make_room(connections.limits.most)
+            self._sweeping = asyncio.create_task(_keep_sweeping(connections), name="connection limits")
+            loop = asyncio.get_running_loop()
             for sock in sockets:
-                await web.SockSite(self._runner, sock.dup(), backlog=BACKLOG).start()
+                # Not by one of aiohttp's sites: those make protocols without limits.
+                self._listeners.append(await loop.create_server(factory, sock=sock.dup(), backlog=BACKLOG))
         except BaseException as error:
-            await self._runner.cleanup()
+            self._close_listeners()
+            await self._clean_up()
             if isinstance(error, WorkerStartFailed):
                 reason = f"The image workers can't be started: {error.reason}"
                 raise ConfigurationError([reason]) from None
@@ -88,8 +107,7 @@ class ServedApplication:
         Args:
             hurry: set when idle connections are to be closed at once; ``None`` if they are from the start.
         """
-        for site in self._runner.sites:
-            await site.stop()
+        self._close_listeners()
         self._is_ending = True
         if server := self._runner.server:
             if hurry is not None:
@@ -100,12 +118,33 @@ class ServedApplication:
                 # aiohttp takes its own timeout twice, if the client has stopped reading.
                 async with asyncio.timeout(SHUTDOWN_SECONDS):
                     await server.shutdown(SHUTDOWN_SECONDS)
+        await self._clean_up()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    async def _clean_up(self) -> None:
+        if self._factory is not None:
+            self._factory.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait((self._sweeping,))
         await self._runner.cleanup()
 
     async def _announce_end(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
         if self._is_ending:
             response.force_close()
             response.headers[CONNECTION] = "close"
+
+
+async def _keep_sweeping(connections: Connections) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            connections.sweep()
+        except Exception:
+            logger.exception("looking after the connections failed")
 
 
 async def _no_connections(server: web.Server, seconds: float, hurry: asyncio.Event | None = None) -> None:

@@ -56,6 +56,10 @@ def _pool_count(name: str, key: str, text: str) -> Sampled:
     return Sampled(f"iiif_{name}", text, key, ("pool",), kind="counter")
 
 
+def _connections(name: str, key: str, text: str, kind: Literal["counter", "gauge"] = "counter") -> Sampled:
+    return Sampled(f"iiif_connections{name}", text, key, ("connections",), kind=kind)
+
+
 def _cache_count(name: str, key: str, text: str, parts: tuple[str, ...] = ("disk",)) -> Sampled:
     return Sampled(f"iiif_cache_{name}", text, key, parts, "cache", "counter")
 
@@ -72,6 +76,12 @@ _BOTH: Final = ("memory", "disk")
 
 SAMPLED: Final = (
     Sampled("iiif_requests_in_progress", "Requests that are being answered.", "in_progress", ("requests",)),
+    _connections("", "open", "Connections of clients and proxies.", kind="gauge"),
+    _connections("_accepted", "accepted", "Connections that were made."),
+    _connections("_refused", "refused", "Connections that there was no place for."),
+    _connections("_evicted", "evicted", "Connections that were closed to make room for others."),
+    _connections("_late", "late", "Connections on which the head of a request was not complete in time."),
+    _connections("_stalled", "stalled", "Connections whose client took nothing of its answer."),
     _cache_count("hits", "hits", "Images that were found in a cache.", _BOTH),
     _cache_count("misses", "misses", "Images that were looked for in a cache in vain.", _BOTH),
     _cache_count("evicted", "evicted", "Images that made room for others."),

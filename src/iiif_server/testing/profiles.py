@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 from iiif_server.api import Profile, ProfileOptions, ProfileType, Route
-from iiif_server.app import create_profile
 from iiif_server.config.load import load_config
 from iiif_server.config.model import Config
 from iiif_server.plugins import Plugins, load_plugins
 from iiif_server.profiles.base import Probe
+from iiif_server.workshop import create_profile
 
 RIGHTS = "http://creativecommons.org/publicdomain/zero/1.0/"
 """The ``rights`` of a profile whose test says nothing of them."""

@@ -17,6 +17,8 @@ SEND_TIMEOUT = web.AppKey("send_timeout", float)
 """Seconds for which a client may take nothing of a body that waits for it."""
 
 _PIECE = 256 << 10
+_AT_ONCE = 1 << 20
+"""Bytes that are handed to a connection without waiting for the client."""
 
 
 class ClientGone(ConnectionError):
@@ -45,7 +47,9 @@ async def send_body(
         headers[hdrs.CONTENT_RANGE] = content_range(part, total)
     if isinstance(body, bytes):
         wanted = body if part is None else body[part.start : part.stop]
-        return web.Response(status=status, body=wanted, headers=headers)
+        if len(wanted) <= _AT_ONCE:
+            return web.Response(status=status, body=wanted, headers=headers)
+        return await _send_bytes(request, memoryview(wanted), status, headers)
     if part is not None:
         body = FileSlice(body.file, body.offset + part.start, part.length)
     response = web.StreamResponse(status=status, headers=headers)
@@ -85,6 +89,20 @@ async def send_pieces(
     return response
 
 
+async def _send_bytes(
+    request: web.Request, body: memoryview, status: int, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Send a large body piece by piece: sockets copy what their client does not take, each for itself."""
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    _end_when_stalled(request)
+    for start in range(0, len(body), _PIECE):
+        await _write(response, body[start : start + _PIECE])
+    await response.write_eof()
+    return response
+
+
 def _end_when_stalled(request: web.Request) -> None:
     """Have the connection ended when the client takes nothing for too long: it holds a file open, or more.
 
@@ -114,7 +132,7 @@ async def _send_file(request: web.Request, response: web.StreamResponse, body: F
         raise OSError(f"the file ended after {sent} of {body.length} bytes")
 
 
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
+async def _write(response: web.StreamResponse, piece: bytes | memoryview) -> None:
     with _gone_if_broken():
         await response.write(piece)
 

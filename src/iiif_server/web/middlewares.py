@@ -25,6 +25,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     read as a part of it: then the connection is closed, so that the client knows that something is missing.
     """
     try:
+        if request.body_exists and not _takes_body(request):
+            return _hang_up_after(error_response(request, 413, _HTTP_TEXTS[413]))
         return await handler(request)
     except ClientGone:
         return _hang_up(request)
@@ -86,14 +88,28 @@ _CLIENT_GONE = 499
 _HTTP_TEXTS = {
     404: "There is nothing at this address.",
     412: "There is another version at this address than the one asked for.",
-    413: "The request is too large.",
+    413: "This address does not take so large a body, or any.",
     416: "The range lies outside of what is at this address.",
 }
+
+
+def _takes_body(request: web.Request) -> bool:
+    """Whether the body of a request is to be read. That of a GET means nothing (RFC 9110 section 9.3.1)."""
+    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+        return False
+    length = request.content_length
+    return length is None or length <= request.client_max_size
 
 
 def _has_left(request: web.Request) -> bool:
     """Tell whether the client's connection is the one that broke; profiles have connections as well."""
     return request.transport is None or request.transport.is_closing()
+
+
+def _hang_up_after(response: web.Response) -> web.Response:
+    """Close the connection after an answer: what else comes is not read."""
+    response.force_close()
+    return response
 
 
 def _hang_up(request: web.Request) -> web.Response:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import email.utils
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiohttp import hdrs, web
+
+COMMON_HEADERS: Final[Mapping[str, str]] = {
+    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+    hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: "*",
+    "X-Content-Type-Options": "nosniff",
+    hdrs.SERVER: "iiif-server",  # versions are nobody's business on the open internet
+}
+"""What every answer carries."""
 
 
 class Validators(NamedTuple):
@@ -77,7 +86,6 @@ def _check_wanted_version(request: web.Request, validators: Validators) -> None:
 
 async def add_common_headers(_request: web.Request, response: web.StreamResponse) -> None:
     """Signal handler: what every answer carries, errors included."""
-    response.headers.setdefault(hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, "*")
-    response.headers.setdefault(hdrs.ACCESS_CONTROL_EXPOSE_HEADERS, "*")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers[hdrs.SERVER] = "iiif-server"  # versions are nobody's business on the open internet
+    for name, value in COMMON_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers[hdrs.SERVER] = COMMON_HEADERS[hdrs.SERVER]  # aiohttp has put its own there

@@ -57,7 +57,7 @@ class PublicUrls:
         """Whether a request comes from a trusted proxy, whose word is taken."""
         if not self.trusted_proxies or not request.remote:
             return False
-        return self._is_proxy(request.remote)
+        return self.is_proxy(request.remote)
 
     def client(self, request: web.BaseRequest) -> str:
         """The address that a request comes from, as far as it can be believed; empty if that is unknown.
@@ -74,11 +74,12 @@ class PublicUrls:
             except ValueError:
                 return address
             address = hop
-            if not self._is_proxy(hop):
+            if not self.is_proxy(hop):
                 break
         return address
 
-    def _is_proxy(self, text: str) -> bool:
+    def is_proxy(self, text: str) -> bool:
+        """Whether an address is a trusted proxy's."""
         try:
             address = ipaddress.ip_address(text)
         except ValueError:

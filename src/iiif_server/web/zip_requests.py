@@ -15,7 +15,7 @@ from iiif_server.iiif.uri import Identifier, parse_identifier
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
-_BODY_SECONDS: Final = 30
+_BODY_SECONDS: Final = 8
 _MOST: Final = 10_000
 """Items of a list, and fields of a form: reading more would keep everybody else waiting."""
 

@@ -1,0 +1,231 @@
+"""HTTP of one connection: aiohttp's, within limits that aiohttp does not have.
+
+Nothing of aiohttp that is private is used: its handler is an asyncio protocol, whose methods asyncio calls,
+and its server calls one function with each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections, Refusal
+from iiif_server.web.refusals import raw_refusal, refusal, status_of_malformed
+
+HTTP_OPTIONS = web.AppKey("http_options", dict[str, Any])
+"""What aiohttp's handler of connections is made with, by whichever server."""
+
+LINGERING_SECONDS: Final = 2.0
+"""For a body that is refused, or a connection: closed at once, it would take the answer with it."""
+
+_FIELDS: Final = 4
+"""A head has a request line and so many of the largest fields, at most; like nginx's buffers."""
+
+_MOMENT: Final = 0.05
+_MOST_REFUSED: Final = 128
+_NEVER: Final = 86_400.0
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class HttpProtocol(web.RequestHandler):
+    """One connection.
+
+    Args:
+        server: aiohttp's, which knows its connections.
+        connections: ours, which limits them.
+        refused: where those are kept that there is no place for.
+        options: of aiohttp's handler.
+    """
+
+    __slots__ = ("_checking", "_connection", "_connections", "_head_bytes", "_most_head", "_refused", "_wire")
+
+    def __init__(
+        self, server: web.Server, connections: Connections, refused: Refused, options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._connections = connections
+        self._refused = refused
+        self._connection: Connection | None = None
+        self._wire: asyncio.Transport | None = None
+        self._most_head = self.max_line_size + _FIELDS * self.max_field_size
+        self._head_bytes = 0
+        self._checking: asyncio.TimerHandle | None = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or refuse it before aiohttp knows of it."""
+        self._wire = wire = cast(asyncio.Transport, transport)
+        peer = wire.get_extra_info("peername")
+        admitted = self._connections.admit(self, str(peer[0]) if isinstance(peer, tuple) else "")
+        if isinstance(admitted, Refusal):
+            self._refused.add(wire, raw_refusal(admitted))
+            return
+        self._connection = admitted
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Watch how long a head becomes, and in what time."""
+        connection = self._connection
+        assert connection is not None
+        if data and not connection.requests:
+            connection.heard()
+            self._head_bytes += len(data)
+            if self._head_bytes > self._most_head and self._checking is None:
+                # The head may be complete, and this the body: then the request is about to be handled.
+                loop = asyncio.get_running_loop()
+                self._checking = loop.call_later(_MOMENT, self._refuse_long_head)
+        super().data_received(data)
+
+    def resume_writing(self) -> None:
+        """The client takes what is written."""
+        if self._connection is not None:
+            self._connection.taken()
+        super().resume_writing()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        if self._connection is not None:
+            self._connections.closed(self._connection)
+        if self._checking is not None:
+            self._checking.cancel()
+        super().connection_lost(exc)
+
+    # What aiohttp calls.
+
+    def request_began(self) -> None:
+        """Called in the task of the request, which ends when the answer is sent, or never will be."""
+        task = asyncio.current_task()
+        assert task is not None
+        assert self._connection is not None
+        self._head_bytes = 0
+        self._connection.begin()
+        task.add_done_callback(self._request_ended)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no request in the form of all errors. Nothing of it is repeated."""
+        super().handle_error(request, status, exc, message)  # logs it, and fails if an answer has begun
+        if status == 400:
+            status = status_of_malformed(exc, self.max_line_size, self.max_field_size)
+        return refusal(status)
+
+    # What the limits ask for.
+
+    def let_go(self, *, is_late: bool) -> None:
+        """Close, once what was written has been sent."""
+        if is_late and self._head_bytes:
+            self._write(raw_refusal(408))
+        self.force_close()
+
+    def cut(self) -> None:
+        """Close at once, and forget what was not sent."""
+        if self._wire is not None:
+            self._wire.abort()
+
+    def unsent(self) -> int:
+        """Bytes that the client has not taken."""
+        return self._wire.get_write_buffer_size() if self._wire is not None else 0
+
+    def _request_ended(self, _: asyncio.Task[Any]) -> None:
+        if self._connection is not None:
+            self._connection.end()
+
+    def _refuse_long_head(self) -> None:
+        self._checking = None
+        if self._head_bytes > self._most_head:
+            self._write(raw_refusal(431))
+            self.force_close()
+
+    def _write(self, answer: bytes) -> None:
+        if self._wire is not None and not self._wire.is_closing():
+            self._wire.write(answer)
+
+
+class Refused:
+    """Connections that there is no place for: each is told so, and closed when that has been read.
+
+    Closed at once, a connection on which a request is on its way is reset, and the client reads nothing.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Transport] = set()
+
+    def add(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Answer and close, within a moment; if there are very many, at once."""
+        lingers = len(self._open) < _MOST_REFUSED
+        if lingers:
+            self._open.add(transport)
+        transport.set_protocol(_RefusedProtocol(self._open, transport))
+        transport.write(answer)
+        if lingers and transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+
+    def close(self) -> None:
+        """Close what is left."""
+        for transport in list(self._open):
+            transport.abort()
+
+
+class _RefusedProtocol(asyncio.Protocol):
+    """Reads nothing of what comes, until the client closes or the time is over."""
+
+    def __init__(self, open_ones: set[asyncio.Transport], transport: asyncio.Transport) -> None:
+        self._open = open_ones
+        self._transport = transport
+        self._end = asyncio.get_running_loop().call_later(LINGERING_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._end.cancel()
+        self._open.discard(self._transport)
+
+
+class ProtocolFactory:
+    """Makes the protocol of each connection that a server accepts.
+
+    Args:
+        app: whose connections they are.
+        server: aiohttp's, of this application.
+
+    Attributes:
+        connections: that there are.
+    """
+
+    def __init__(self, app: web.Application, server: web.Server) -> None:
+        self.connections = app.get(CONNECTIONS) or Connections(ConnectionLimits())
+        self._server = server
+        # Here, idle connections are closed by the limits. aiohttp's own timer is for servers without them.
+        options = app.get(HTTP_OPTIONS) or {}
+        self._options = {**options, "keepalive_timeout": _NEVER, "access_log": None}
+        self._refused = Refused()
+        server.request_handler = _watched(server.request_handler)
+
+    def __call__(self) -> HttpProtocol:
+        """Make one."""
+        return HttpProtocol(self._server, self.connections, self._refused, self._options)
+
+    def close(self) -> None:
+        """Let go of what aiohttp does not know of."""
+        self._refused.close()
+
+
+def _watched(handler: _Handler) -> _Handler:
+    """Tell a connection of its request before that is handled."""
+
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        cast(HttpProtocol, request.protocol).request_began()
+        return handler(request)
+
+    return handle

@@ -1,0 +1,1 @@
+"""What hurts a real server: slow and silent clients, floods, storms. Slow; run by ``tox -e chaos``."""
