@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.chaos.raw import RawClient
-from tests.chaos.site import Site
+from tests.chaos.site import Site, make_site
 from tests.support.load import Load
 from tests.support.server import ServerFactory, ServerProcess, eventually
 
@@ -24,6 +24,14 @@ GOOD = ("one.jpg", "two.png", "three.tif")
 TASK_SECONDS = 3
 
 
+@pytest.fixture(scope="module")
+def lasting(module_server: ServerFactory, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A server that outlives the killing of its workers, which is held against the images they worked on."""
+    site = make_site(tmp_path_factory.mktemp("lasting") / "site")
+    site.start(module_server)
+    return site
+
+
 @pytest.fixture
 def serving(server: ServerFactory, site: Site) -> ServerProcess:
     """A server that a test may end."""
@@ -31,15 +39,15 @@ def serving(server: ServerFactory, site: Site) -> ServerProcess:
 
 
 @pytest.fixture
-def workers_survive(shared_site: Site) -> Iterator[None]:
+def workers_survive(lasting: Site) -> Iterator[None]:
     """There are as many workers after the test as before it."""
-    count = len(shared_site.server.workers())
+    count = len(lasting.server.workers())
     yield
     deadline = time.monotonic() + 5
-    while len(shared_site.server.workers()) != count and time.monotonic() < deadline:
+    while len(lasting.server.workers()) != count and time.monotonic() < deadline:
         time.sleep(0.05)
 
-    assert len(shared_site.server.workers()) == count
+    assert len(lasting.server.workers()) == count
 
 
 def load_on(server: ServerProcess) -> Load:
@@ -47,35 +55,22 @@ def load_on(server: ServerProcess) -> Load:
 
 
 async def assert_serves(server: ServerProcess, parameters: str, seconds: float = 10) -> None:
-    """A good image is answered in time, freshly made."""
+    """An image that no killed worker had is answered in time, freshly made."""
     timeout = aiohttp.ClientTimeout(total=seconds)
-    url = server.image_url("one.jpg", f"{parameters}/0/default.jpg")
+    url = server.image_url("sub/small.png", f"{parameters}/0/default.jpg")
     async with aiohttp.ClientSession(timeout=timeout) as client, client.get(url) as response:
         assert (response.status, response.content_type) == (200, "image/jpeg")
 
 
 @pytest.mark.usefixtures("workers_survive")
-async def test_killed_worker_fails_no_request(shared_site: Site) -> None:
-    """A worker that is killed under load costs its task a second try, and no client an error."""
-    load = load_on(shared_site.server)
-    async with load.running():
-        for _ in range(3):
-            await load.answered(30)
-            shared_site.server.workers()[0].kill()
-        await load.answered(60)
-
-    assert load.failures == {}
-
-
-@pytest.mark.usefixtures("workers_survive")
-async def test_all_workers_killed(shared_site: Site) -> None:
+async def test_all_workers_killed(lasting: Site) -> None:
     """With every worker gone, the next request waits for a new one."""
-    before = shared_site.server.workers()
+    before = lasting.server.workers()
     for worker in before:
         worker.kill()
-    await assert_serves(shared_site.server, "1,1,300,300/201,", seconds=5)
+    await assert_serves(lasting.server, "1,1,30,30/21,", seconds=5)
 
-    assert set(shared_site.server.workers()).isdisjoint(before)
+    assert set(lasting.server.workers()).isdisjoint(before)
 
 
 async def test_stopped_worker_is_replaced(server: ServerFactory, site: Site) -> None:
@@ -133,9 +128,9 @@ def _connections(server: ServerProcess) -> list[object]:
 
 
 @pytest.mark.usefixtures("workers_survive")
-async def test_clients_that_go(shared_site: Site) -> None:
+async def test_clients_that_go(lasting: Site) -> None:
     """Clients that hang up before the answer leave no work, no connection and no error behind."""
-    server = shared_site.server
+    server = lasting.server
     path = server.image_url("two.png", "{},0,400,400/390,/0/default.png").removeprefix(server.url)
     before = len(_connections(server))
     for x in range(30):
@@ -144,10 +139,23 @@ async def test_clients_that_go(shared_site: Site) -> None:
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-    await assert_serves(server, "3,3,300,300/202,", seconds=5)
+    await assert_serves(server, "3,3,30,30/22,", seconds=5)
     await eventually(lambda: len(_connections(server)) <= before, 10, "their connections are closed")
 
     assert "Traceback" not in server.output()
+
+
+@pytest.mark.usefixtures("workers_survive")
+async def test_killed_worker_fails_no_request(lasting: Site) -> None:
+    """A worker that is killed under load costs its task a second try, and no client an error."""
+    load = load_on(lasting.server)
+    async with load.running():
+        for _ in range(3):
+            await load.answered(30)
+            lasting.server.workers()[0].kill()
+        await load.answered(60)
+
+    assert load.failures == {}
 
 
 async def test_signal_to_end_under_load(serving: ServerProcess) -> None:
