@@ -24,7 +24,7 @@ serve: $(SERVE_READY) ## Serve the images below DIR and show them in a viewer
 	@$(PYTHON) -m iiif_server serve '$(DIR)' --host '$(HOST)' --port '$(PORT)'
 
 # Most of the time of the first ones is one process installing packages: two of them fit beside each other.
-test: $(TEST_READY) ## Run every check: lint, types, docs, plugins, tests (TOX_ARGS='-e lint' runs one)
+test: $(TEST_READY) ## Run every check: lint, types, docs, plugins, tests, chaos (TOX_ARGS='-e lint' runs one)
 ifeq ($(TOX_ARGS),)
 	@$(PYTHON) -m tox run-parallel --parallel 2 --parallel-no-spinner --parallel-live -e lint,typing,docs,plugins,packages
 	@$(PYTHON) -m tox run -e tests,chaos

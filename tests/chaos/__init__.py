@@ -1,1 +1,1 @@
-"""What hurts a real server: slow and silent clients, floods, storms. Slow; run by ``tox -e chaos``."""
+"""What people, programs, files and disks do to a server, done to a real one. Run by ``tox -e chaos``."""

@@ -42,6 +42,15 @@ def test_without_a_default_profile_a_bare_name_has_none():
     assert parse_identifier("a.jpg", None) == Identifier("", "a.jpg")
 
 
+def test_the_longest_identifier_is_found_by_its_own_words():
+    """Also where the profile is not said: info.json says it."""
+    longest = parse_identifier("x" * 1016, "default")
+
+    assert parse_identifier(str(longest), None) == longest
+    with pytest.raises(InvalidRequest):
+        parse_identifier("x" * 1017, "default")
+
+
 @pytest.mark.parametrize(
     "segment",
     ["a%", "a%2", "a%zz", "%FF", "%C3", "%ED%A0%80", "a%00b", "a%0Ab", "a%7Fb", "x" * 1025, "\udc80"],

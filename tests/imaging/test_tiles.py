@@ -4,6 +4,7 @@ from decimal import Decimal
 from io import BytesIO
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -309,3 +310,23 @@ def test_a_tile_that_is_not_there_is_rendered(tmp_path: Path, bench: Bench) -> N
     lane, data = bench.render(path, "0,0,128,128/max/0/default.jpg")
     assert lane == "pixels"
     assert np.asarray(Image.open(BytesIO(data))).max() < 8
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"levels": None},
+        {"levels": [[1]]},
+        {"levels": [[1, [128, 64], [0, 64], [8, 8], 3, False, "", 0]]},
+        {"levels": [[1, [128, 64], [128, 64], [8, 8], 3, False, "", 2]]},
+        {"levels": [[1, [128, 64], [128, 64], [8, 8], 3, False, "", -1]]},
+        {"levels": [[1, ["a", 64], [128, 64], [8, 8], 3, False, "", 1]]},
+        {"levels": [[1, [128, 64], [128, 64], [8, 8], 3, False, 5, 1]]},
+        {"levels": [], "image": [9]},
+        {"levels": [], "image": [float("inf"), 9]},
+    ],
+)
+def test_what_no_worker_packs_is_refused(damage: dict[str, Any]) -> None:
+    """Whoever broke a worker can't break the server with what it answers."""
+    with pytest.raises(ValueError):
+        TileIndex.unpack({"image": [128, 64], **damage}, bytes(24))

@@ -15,12 +15,16 @@ class Load:
     """Clients that ask for ever other tiles, so that no cache answers.
 
     Attributes:
-        urls: addresses of images of at least 1000 by 1000 pixels, without parameters.
+        urls: addresses of images, without parameters.
         clients: how many ask at the same time.
+        side: of the part that is asked for, in pixels.
+        around: how many pixels its corner may be from the image's: the images have as many and the side.
     """
 
     urls: list[str]
     clients: int = 6
+    side: int = 400
+    around: int = 600
     outcomes: Counter[str] = field(default_factory=Counter)
     _random: random.Random = field(default_factory=lambda: random.Random(3))
 
@@ -31,8 +35,9 @@ class Load:
 
     async def one(self, client: aiohttp.ClientSession) -> None:
         """One request."""
-        x, y = self._random.randrange(600), self._random.randrange(600)
-        url = f"{self._random.choice(self.urls)}/{x},{y},400,400/200,/0/default.jpg"
+        x, y = self._random.randrange(self.around), self._random.randrange(self.around)
+        part = f"{x},{y},{self.side},{self.side}/{self.side // 2},"
+        url = f"{self._random.choice(self.urls)}/{part}/0/default.jpg"
         try:
             async with client.get(url) as response:
                 await response.read()

@@ -38,6 +38,8 @@ def evaluated(headers, modified=MODIFIED):
         ({"If-Modified-Since": AFTER}, 304),
         ({"If-Modified-Since": BEFORE}, 200),
         ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Modified-Since": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, 200),
+        ({"If-Unmodified-Since": "Mon, 01 Jan 2026 99999999999999999999:00:00 GMT"}, 200),
         # A tag is more exact than a date, and the date is not asked then.
         ({"If-None-Match": '"other"', "If-Modified-Since": AFTER}, 200),
         ({"If-None-Match": '"tag"', "If-Modified-Since": BEFORE}, 304),

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 from iiif_server.errors import InvalidRequest
 
 MAX_IDENTIFIER_LENGTH = 1024
-"""In characters, after decoding."""
+"""In characters, after decoding, with the profile."""
 
 _PAGE = re.compile(r";page=([1-9][0-9]{0,4})\Z")
 _BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -56,7 +56,9 @@ def parse_identifier(segment: str, default_profile: str | None) -> Identifier:
         InvalidRequest: broken percent-encoding, not UTF-8, too long, or with control characters in it.
     """
     text = decode_segment(segment)
-    if len(text) > MAX_IDENTIFIER_LENGTH:
+    # With its profile, as info.json states it: what is served must be found again by its own words.
+    whole = text if ":" in text else f"{default_profile or ''}:{text}"
+    if len(whole) > MAX_IDENTIFIER_LENGTH:
         raise InvalidRequest(f"The identifier is longer than {MAX_IDENTIFIER_LENGTH} characters.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InvalidRequest("The identifier has control characters in it.")

@@ -152,23 +152,40 @@ class TileIndex:
         Raises:
             ValueError: it made no such thing.
         """
-        view, at, levels = memoryview(body), 0, []
-        for factor, size, tile, mcu, components, is_rgb, tables, count in meta["levels"]:
-            middle, end = at + 8 * count, at + 12 * count
-            if end > len(body):
-                raise ValueError("an index of tiles ends early")
-            levels.append(
-                TileLevel(
-                    int(factor),
-                    Dimensions(*size),
-                    Dimensions(*tile),
-                    Dimensions(*mcu),
-                    int(components),
-                    bool(is_rgb),
-                    bytes.fromhex(tables),
-                    view[at:middle].cast(OFFSET),
-                    view[middle:end].cast(COUNT),
-                )
-            )
-            at = end
-        return cls(Dimensions(*meta["image"]), tuple(levels))
+        try:
+            view, at, levels = memoryview(body), 0, []
+            for *described, count in meta["levels"]:
+                end = at + 12 * count
+                levels.append(_unpacked(described, count, view[at:end]))
+                at = end
+            return cls(_sides(meta["image"]), tuple(levels))
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
+            raise ValueError(f"not an index of tiles: {error!r}") from error
+
+
+def _unpacked(described: Sequence[Any], count: int, words: memoryview) -> TileLevel:
+    """One level, with a position for each of its tiles."""
+    factor, size, tile, mcu, components, is_rgb, tables = described
+    size, tile = _sides(size), _sides(tile)
+    if count != ceil_div(size.width, tile.width) * ceil_div(size.height, tile.height):
+        raise ValueError("an index has another number of tiles than its level")
+    if len(words) < 12 * count:
+        raise ValueError("an index of tiles ends early")
+    return TileLevel(
+        int(factor),
+        size,
+        tile,
+        _sides(mcu),
+        int(components),
+        bool(is_rgb),
+        bytes.fromhex(tables),
+        words[: 8 * count].cast(OFFSET),
+        words[8 * count :].cast(COUNT),
+    )
+
+
+def _sides(pair: Iterable[Any]) -> Dimensions:
+    sides = Dimensions(*map(int, pair))
+    if min(sides) < 1:
+        raise ValueError("an index of tiles has a side of 0")
+    return sides

@@ -56,7 +56,7 @@ class SourceReader:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 return await asyncio.to_thread(self._read_waiting, offset, count)
-        except (OSError, TimeoutError):
+        except (OSError, OverflowError, TimeoutError):  # no file goes on beyond 2⁶³ bytes
             return None
 
     def _read_at_once(self, offset: int, count: int) -> memoryview | None:
@@ -67,7 +67,7 @@ class SourceReader:
         try:
             if os.preadv(self._descriptor, (buffer,), offset, _NOWAIT) < count:
                 return None
-        except OSError:
+        except (OSError, OverflowError):
             return None
         return buffer if self._look() == self._state else None
 

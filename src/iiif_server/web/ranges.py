@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import hdrs, web
 
-from iiif_server.web.responses import Validators, whole_second
+from iiif_server.web.responses import Validators, condition_date, whole_second
 
 ACCEPT_RANGES: Final = {hdrs.ACCEPT_RANGES: "bytes"}
 """What an answer says whose body may be asked for in parts."""
@@ -89,6 +89,7 @@ def _if_range(request: web.Request, validators: Validators) -> bool:
     header = request.headers.get(hdrs.IF_RANGE)
     if header is None:
         return True
-    if request.if_range is None:
+    date = condition_date(request, "if_range")
+    if date is None:
         return header.strip(" \t") == f'"{validators.etag}"'
-    return validators.modified is not None and request.if_range == whole_second(validators.modified)
+    return validators.modified is not None and date == whole_second(validators.modified)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -61,10 +61,24 @@ def not_modified(request: web.Request, validators: Validators) -> bool:
     if hdrs.IF_NONE_MATCH in request.headers:
         tags = request.if_none_match or ()
         return any(tag.value in (validators.etag, "*") for tag in tags)
-    since = request.if_modified_since
+    since = condition_date(request, "if_modified_since")
     if since is None or validators.modified is None:
         return False
     return whole_second(validators.modified) <= since
+
+
+def condition_date(
+    request: web.Request, name: Literal["if_modified_since", "if_unmodified_since", "if_range"]
+) -> datetime | None:
+    """The date of a condition; ``None`` without one, or where it is none, which is to be ignored.
+
+    To aiohttp, a year of twenty digits is an OverflowError.
+    """
+    try:
+        date: datetime | None = getattr(request, name)
+    except OverflowError:
+        return None
+    return date
 
 
 def whole_second(modified: float) -> datetime:
@@ -79,7 +93,7 @@ def _check_wanted_version(request: web.Request, validators: Validators) -> None:
         if not any(tag.value in (validators.etag, "*") and not tag.is_weak for tag in tags):
             raise web.HTTPPreconditionFailed
         return
-    limit = request.if_unmodified_since
+    limit = condition_date(request, "if_unmodified_since")
     if limit is not None and validators.modified is not None and whole_second(validators.modified) > limit:
         raise web.HTTPPreconditionFailed
 

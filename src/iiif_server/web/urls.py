@@ -73,6 +73,8 @@ class PublicUrls:
                 hop = str(ipaddress.ip_address(item.strip()))
             except ValueError:
                 return address
+            if "%" in hop:  # a zone, which may be any text, and means nothing beyond its machine
+                return address
             address = hop
             if not self.is_proxy(hop):
                 break
