@@ -272,3 +272,17 @@ def test_pixels_at_full_scale_are_another_share_than_the_sheet() -> None:
 
 def test_whole_images_wait_for_nobody() -> None:
     assert shared_decoding(operation("full/400,/0/default.jpg", header())) is None
+
+
+def test_of_a_source_in_pieces_only_what_touches_the_same_piece_shares() -> None:
+    """Four tiles of 512 lie in a piece of 1024; each level is another matter."""
+    source, piece = header(4096, 2048), Dimensions(1024, 1024)
+
+    def share(request: str) -> int | None:
+        return shared_decoding(operation(request, source), piece)
+
+    tiles = [f"{x},{y},512,512/max/0/default.jpg" for y in range(0, 2048, 512) for x in range(0, 4096, 512)]
+    shares = [share(tile) for tile in tiles]
+    assert len(set(shares)) == 8
+    assert shares[0] == shares[1] == shares[8] == shares[9] != shares[2]
+    assert share("0,0,1024,1024/512,512/0/default.jpg") not in shares

@@ -71,4 +71,5 @@ class Header:
     def properties(self, media_type: str) -> SourceProperties:
         """What is told of the source outside of the workers."""
         tile = None if self.tile is None else self.turn.size(self.tile)
-        return SourceProperties(*self.size, media_type, self.has_color, self.resolution, tile)
+        piece = None if self.pieces is None else self.pieces.tile  # only of what is stored upright
+        return SourceProperties(*self.size, media_type, self.has_color, self.resolution, tile, piece)

@@ -154,17 +154,26 @@ def plan_render(header: Header, operation: Operation) -> Render:
     return Render(reduction, part, shrink, box, operation.size, _quarter_turns(operation), angle)
 
 
-def shared_decoding(operation: Operation) -> int | None:
-    """A number for what of a source that is decoded whole this has in common with other requests.
+def shared_decoding(operation: Operation, piece: Dimensions | None = None) -> int | None:
+    """A number for what has to be decoded that this has in common with other requests.
 
     ``None`` for whole images: the little that is kept of their decoding is not worth waiting for. Other than
     :func:`plan` this knows no header: a reduction that the format lacks has a number for itself.
+
+    Args:
+        operation: the request.
+        piece: the size of the pieces that the source is decoded in; ``None`` if levels are decoded whole.
     """
     if operation.is_full_region:
         return None
     reduction = max(factor for factor in _SHARED if factor == 1 or _suffices(operation, factor))
+    level = _SHARED.index(reduction)
+    if piece is not None:
+        columns = -(-operation.image.width // piece.width)
+        cell = operation.region.y // piece.height * columns + operation.region.x // piece.width
+        return len(_SHARED) * cell + level
     if reduction > 1:
-        return _SHARED.index(reduction)
+        return level
     cut = operation.format is Format.JPG and is_tile(operation.region, operation.image, 1)
     return 0 if cut else len(_SHARED)
 

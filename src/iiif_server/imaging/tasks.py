@@ -140,6 +140,7 @@ class SourceProperties:
         has_color: whether gray is less than what there is.
         resolution: pixels per inch of the upright image, if the file tells one for both axes.
         tile: the size of tile of the upright image that comes cheapest, where the file is stored in tiles.
+        piece: the size of the pieces that are decoded by themselves and kept, if there are such.
     """
 
     width: int
@@ -148,6 +149,7 @@ class SourceProperties:
     has_color: bool
     resolution: float | None = None
     tile: Dimensions | None = None
+    piece: Dimensions | None = None
 
     @property
     def size(self) -> Dimensions:
@@ -161,7 +163,7 @@ class SourceProperties:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
-        resolution, tile = data.get("resolution"), data.get("tile")
+        resolution, tile, piece = (data.get(name) for name in ("resolution", "tile", "piece"))
         return cls(
             int(data["width"]),
             int(data["height"]),
@@ -169,4 +171,5 @@ class SourceProperties:
             bool(data["has_color"]),
             None if resolution is None else float(resolution),
             None if tile is None else Dimensions(int(tile[0]), int(tile[1])),
+            None if piece is None else Dimensions(int(piece[0]), int(piece[1])),
         )

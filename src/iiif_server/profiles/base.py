@@ -33,6 +33,8 @@ class ImageInfo:
         rights: a rights URI of this image, where it has its own.
         resolution: pixels per inch of the full, upright image, if known; ``physical_scale`` tells clients.
         tile: the size of the tiles that the source is stored in, if it is; info.json then offers these.
+        piece: the size of the pieces that it is decoded in, if it is; what needs the same one is made in one
+            worker process.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ImageInfo:
     rights: str | None = None
     resolution: float | None = None
     tile: Dimensions | None = None
+    piece: Dimensions | None = None
 
     @classmethod
     def of(
@@ -76,6 +79,7 @@ class ImageInfo:
             rights=rights,
             resolution=seen.resolution,
             tile=seen.tile,
+            piece=seen.piece,
         )
 
     @property

@@ -289,6 +289,8 @@ class ImageService:
                     task,
                     affinity=f"{path}\0{info.version}",
                     heavy=operation.size.width * operation.size.height > _HEAVY_PIXELS,
-                    share=None if is_alone or info.tile is not None else shared_decoding(operation),
+                    share=None
+                    if is_alone or info.tile is not None
+                    else shared_decoding(operation, info.piece),
                 )
             )
