@@ -51,11 +51,11 @@ class OneFile(FakeProfile):
     def __init__(self, tmp_path, path):
         super().__init__(tmp_path, source_check_interval=0)
         self.path = path
-        self.tile = None
+        self.tile = self.piece = None
 
     async def get_info(self, name):
         await asyncio.sleep(0)
-        return ImageInfo(name, *SIZE, self.version, tile=self.tile)
+        return ImageInfo(name, *SIZE, self.version, tile=self.tile, piece=self.piece)
 
     @asynccontextmanager
     async def use_source(self, info, size_hint=None):
@@ -240,6 +240,19 @@ async def test_nothing_is_built_of_what_is_stored_in_tiles(make_site):
         await site.get(region)
 
     assert site.pool.count("pyramid") == 0
+
+
+async def test_of_what_is_decoded_in_pieces_one_is_built_by_command_only(make_site):
+    site = make_site()
+    site.profile.piece = Dimensions(256, 256)
+    for region in LEVEL_0:
+        await site.get(region)
+    assert site.pool.count("pyramid") == 0
+
+    await site.builder.build(NAME, await site.infos.refresh(NAME))
+    count = len(site.pool.tasks)
+    await site.get(LEVEL_0[0])
+    assert len(site.pool.tasks) == count
 
 
 async def test_one_built_ahead_is_used(make_site):

@@ -149,7 +149,8 @@ class PyramidService:
         key = self._builder.key(identifier, info)
         if (body := await self._opened.tile(key, operation)) is not None:
             return Tile(body, is_stored=True)
-        if rules.policy != "on_demand" or self._is_refused(key):
+        # What is decoded in pieces answers its first tiles at once, and takes the longest to build.
+        if rules.policy != "on_demand" or info.piece is not None or self._is_refused(key):
             return Tile(await render(False), is_stored=False)
         if key not in self._asked:
             # Perhaps the only tile that anybody wants. With the second one, a viewer is at work.
