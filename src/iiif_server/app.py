@@ -22,12 +22,13 @@ from iiif_server.caches.pyramids import OpenPyramids
 from iiif_server.caches.sources.store import SourceStore
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.load import directory_config, load_config
+from iiif_server.config.machine import memory_budget
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.config.shares import ALONE, Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
-from iiif_server.execution.settings import PoolSettings
+from iiif_server.execution.settings import WORKER_CEILING, PoolSettings
 from iiif_server.iiif.parameters import Format
 from iiif_server.iiif.versions import VERSIONS
 from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
@@ -179,7 +180,8 @@ async def _run_site(
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
-        pool = WorkerPool(_pool_settings(config), functools.partial(count_outcome, metrics))
+        settings = await asyncio.to_thread(_pool_settings, config, config.image_pool_size, share.processes)
+        pool = WorkerPool(settings, functools.partial(count_outcome, metrics))
         stack.push_async_callback(pool.close)
         await pool.start()
         cache = await _start_derivative_cache(config, share.processes)
@@ -200,7 +202,7 @@ async def _run_site(
         counted = MetricsService(metrics, monitor)
         await stack.enter_async_context(counted.running())
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules, tiles, pyramids),
+            images=ImageService(infos, pool, cache, rules, tiles, pyramids, settings.kept_memory),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
@@ -220,19 +222,25 @@ def _download_limits(config: Config) -> DownloadLimits:
     return DownloadLimits(config.download_max_files, config.download_max_size, config.download_max_parallel)
 
 
-def _pool_settings(config: Config) -> PoolSettings:
+def _pool_settings(config: Config, workers: int, processes: int = 1) -> PoolSettings:
+    budget = memory_budget(config, processes)
+    # What workers keep is part of the budget, and leaves half of it to work.
+    kept = min(config.image_cache_bytes_per_process, budget // (2 * workers))
     workbench = WorkbenchSettings(
         limits=SourceLimits(max_pixels=config.max_source_pixels, max_bytes=config.max_source_bytes),
         open_sources=config.image_cache_size_per_process,
-        decoded_bytes=config.image_cache_bytes_per_process,
+        decoded_bytes=kept,
     )
     return PoolSettings(
         factory="iiif_server.imaging.workbench:create",
         factory_argument=workbench,
-        workers=config.image_pool_size,
+        workers=workers,
         queue_size=config.image_queue_size,
         timeout=config.image_timeout,
         max_memory=config.image_worker_max_memory,
+        memory_limit=max(WORKER_CEILING, config.image_memory_budget or 0),
+        memory_budget=budget,
+        kept_memory=kept,
     )
 
 
@@ -274,7 +282,7 @@ class Workshop:
 async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> AsyncIterator[Workshop]:
     """Run what it takes to build so many pyramids at a time; one worker more looks at headers meanwhile."""
     async with AsyncExitStack() as stack:
-        pool = WorkerPool(replace(_pool_settings(config), workers=jobs + 1))
+        pool = WorkerPool(await asyncio.to_thread(_pool_settings, config, jobs + 1))
         stack.push_async_callback(pool.close, grace=0)
         await pool.start()
         profiles = ProfileRegistry(_profiles(config, plugins, pool), config.default_profile)

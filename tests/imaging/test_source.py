@@ -256,7 +256,7 @@ def test_a_new_version_is_read_anew(tmp_path: Path, bench: Bench) -> None:
 
 def test_create_names_the_tasks() -> None:
     """The door that the worker comes in by."""
-    assert sorted(create(WorkbenchSettings())) == ["abilities", "probe", "render", "tiles"]
+    assert sorted(create(WorkbenchSettings())) == ["abilities", "probe", "pyramid", "render", "tiles"]
 
 
 def test_tells_what_is_installed(bench: Bench) -> None:

@@ -106,4 +106,5 @@ async def _ask(profile: Profile[Any], identifier: Identifier) -> ImageInfo:
         has_color=page.has_color,
         resolution=page.resolution,
         tile=page.tile,
+        decoding=page.decoding,
     )
