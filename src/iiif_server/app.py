@@ -202,7 +202,9 @@ async def _run_site(
         counted = MetricsService(metrics, monitor)
         await stack.enter_async_context(counted.running())
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules, tiles, pyramids, settings.kept_memory),
+            images=ImageService(
+                infos, pool, cache, rules, tiles, pyramids, settings.kept_memory, settings.largest_task
+            ),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),

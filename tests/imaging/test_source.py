@@ -265,3 +265,16 @@ def test_tells_what_is_installed(bench: Bench) -> None:
     assert abilities["lossless"] is lossless_available()
     assert "Pillow" in abilities["codecs"]
     assert body == b""
+
+
+def test_what_is_kept_makes_room_before_more_is_decoded(tmp_path: Path) -> None:
+    """Both levels would fit: one beside the other's decoding does not."""
+    for name in "ab":
+        picture(300, 300, noise=90).save(tmp_path / f"{name}.png")
+    for budget, kept in ((800_000, 1), (2_000_000, 2)):
+        workbench = Workbench(WorkbenchSettings(decoded_bytes=budget))
+        bench = Bench(workbench)
+        for name in "ab":
+            bench.render(tmp_path / f"{name}.png", "0,0,50,50/max/0/default.png")
+        assert workbench._levels.used == kept * 300 * 300 * 4
+        workbench.close()

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, parse_image_parameters
 from iiif_server.iiif.uri import Identifier
-from iiif_server.imaging.decoding import Decoding
+from iiif_server.imaging.decoding import Decoding, JpegFacts
 from iiif_server.imaging.plan import shared_decoding
 from iiif_server.imaging.tasks import RenderSettings, SourceProperties
 from iiif_server.profiles.registry import ProfileRegistry
@@ -373,3 +374,18 @@ async def test_tiles_wait_for_a_level_only_if_a_worker_may_keep_it(tmp_path, kep
     await body(service, replace(REQUEST, parameters=tile))
 
     assert pool.tasks[0].share == (shared_decoding(pool.tasks[0].argument.operation) if waits else None)
+
+
+async def test_a_tile_that_fits_only_without_its_neighbours_is_made_without_them(tmp_path):
+    """All tiles of a JPEG at once take the memory of its coefficients twice."""
+    profile, pool, service = large(tmp_path)
+    facts = JpegFacts(Dimensions(16, 16), gray=False, portable=True, croppable=True)
+    profile.known = Decoding(4, coefficients=720_000_000, jpeg=facts)
+    tiles = [f"{x},512,512,512" for x in (512, 1024)]
+    for service._largest_task, region in zip((inf, 1_000_000_000), tiles, strict=True):
+        parameters = parse_image_parameters(region, "max", "0", "default.jpg")
+        await body(service, replace(REQUEST, parameters=parameters))
+
+    assert [task.argument.is_alone for task in pool.tasks] == [False, True]
+    assert pool.tasks[0].memory > 1_400_000_000
+    assert pool.tasks[1].memory < 800_000_000

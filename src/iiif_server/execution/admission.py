@@ -28,7 +28,7 @@ class Admission:
         self._most_heavy = max(1, workers - max(1, workers // _FLOOR))
         self._budget = budget
         self._own = settings.memory_per_worker
-        self._limit = settings.memory_limit
+        self._largest = settings.largest_task
         self._common = None if budget is None else max(0, budget - workers * self._own)
         self._reserved = 0 if budget is None else budget - (self._common or 0)
         self._used = 0
@@ -44,12 +44,9 @@ class Admission:
         if self._common is None or task.memory <= self._own:
             return 0
         claim = task.memory - self._own
-        largest = self._own + self._common
-        if self._limit is not None:
-            largest = min(largest, self._limit)
-        if task.memory > largest:
+        if task.memory > self._largest:
             self._refused += 1
-            there = largest / _GIBIBYTE
+            there = self._largest / _GIBIBYTE
             text = f"Making this of the source image takes about {task.memory / _GIBIBYTE:.1f} GiB of memory"
             raise SourceTooLarge(
                 f"{text}, more than this server has for one image.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 GIBIBYTE = 1024**3
 WORKER_CEILING = 4 * GIBIBYTE
@@ -54,6 +55,14 @@ class PoolSettings:
     def memory_per_worker(self) -> int:
         """Bytes of the budget that belong to each worker, whatever the others do."""
         return max(self.kept_memory, LIGHT_MEMORY)
+
+    @property
+    def largest_task(self) -> float:
+        """Bytes of memory that one task may take at the most, if nothing else runs."""
+        budget = inf if self.memory_budget is None else self.memory_budget
+        others = (self.workers - 1) * self.memory_per_worker
+        ceiling = inf if self.memory_limit is None or self.memory_budget is None else self.memory_limit
+        return min(max(self.memory_per_worker, budget - others), ceiling)
 
     @property
     def capacity(self) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from math import prod
-from pathlib import Path
+from math import inf
 from typing import Any
 
 from lru import LRU
@@ -17,29 +16,21 @@ from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.errors import InvalidRequest, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome, Task, TaskRunner
-from iiif_server.execution.settings import LIGHT_MEMORY
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, ImageParameters
 from iiif_server.iiif.resolve import Operation, resolve
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion
-from iiif_server.imaging.cost import Cost, render_cost
-from iiif_server.imaging.decoding import typical
-from iiif_server.imaging.plan import on_copy, shared_decoding
+from iiif_server.imaging.plan import shared_decoding
 from iiif_server.imaging.source_formats import TIFF
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
+from iiif_server.services.costs import derivative_cost, is_heavy
 from iiif_server.services.infos import InfoService
 from iiif_server.services.pyramids import PyramidService, Tile
 from iiif_server.services.tiles import TileService, TileSource
 from iiif_server.telemetry.timings import Step, Tier, note_answer
-
-_HEAVY_PIXELS = 4_000_000
-"""Results above this many pixels go to the lane that leaves workers free for tiles."""
-
-_HEAVY_SECONDS = 1.0
-"""So does what is estimated to take longer than this."""
 
 _CHANGING_RETRIES = 3
 
@@ -116,6 +107,7 @@ class ImageService:
         tiles: copies what is stored as it is wanted, if there is such a thing.
         pyramids: where tiles of large sources come from, if there are any.
         kept_memory: bytes of decoded pixels that a worker keeps for the next request.
+        largest_task: bytes of memory that one piece of work may take.
     """
 
     def __init__(
@@ -127,6 +119,7 @@ class ImageService:
         tiles: TileService | None = None,
         pyramids: PyramidService | None = None,
         kept_memory: int = 0,
+        largest_task: float = inf,
     ) -> None:
         self._infos = infos
         self._pool = pool
@@ -135,6 +128,7 @@ class ImageService:
         self._tiles = tiles
         self._pyramids = pyramids
         self._kept_memory = kept_memory
+        self._largest_task = largest_task
         self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
         self._flights: SingleFlight[_Made] = SingleFlight()
 
@@ -286,39 +280,19 @@ class ImageService:
         async with prepared.profile.use_source(info, hint) as path:
             source = SourceFile(str(path), info.version, identifier.page)
             task = RenderTask(source, operation, self._rules[identifier.profile].settings, is_alone)
-            cost = await self._cost(prepared, task, Path(path), may_be_copy=hint is not None)
+            may_be_copy = hint is not None
+            cost = await derivative_cost(prepared.profile, info, task, may_be_copy=may_be_copy)
+            if cost.memory > self._largest_task and not is_alone:  # then without its neighbours, perhaps
+                is_alone, task = True, replace(task, is_alone=True)
+                cost = await derivative_cost(prepared.profile, info, task, may_be_copy=may_be_copy)
             is_shared = not is_alone and info.tile is None and cost.kept <= self._kept_memory
             return await self._pool.run(
                 Task(
                     "render",
                     task,
                     affinity=f"{path}\0{info.version}",
-                    heavy=_is_heavy(operation, cost),
+                    heavy=is_heavy(operation, cost),
                     share=shared_decoding(operation) if is_shared else None,
                     memory=cost.memory,
                 )
             )
-
-    async def _cost(
-        self, prepared: PreparedImage, task: RenderTask, path: Path, *, may_be_copy: bool
-    ) -> Cost:
-        """What a derivative takes, by what the profile knows; if that is much, by the header of the file."""
-        info, operation = prepared.info, task.operation
-        decoding = info.decoding or typical(info.media_type)
-        cost = render_cost(
-            info.size, info.media_type, decoding, operation, task.settings, is_alone=task.is_alone
-        )
-        is_much = _is_heavy(operation, cost) or cost.memory > LIGHT_MEMORY
-        if not is_much or (info.decoding is not None and not may_be_copy):
-            return cost
-        seen = await prepared.profile.context.probe(path, info.version, task.source.page)
-        if seen.decoding is None:
-            return cost
-        operation = on_copy(operation, seen.size)
-        return render_cost(
-            seen.size, seen.media_type, seen.decoding, operation, task.settings, is_alone=task.is_alone
-        )
-
-
-def _is_heavy(operation: Operation, cost: Cost) -> bool:
-    return prod(operation.size) > _HEAVY_PIXELS or cost.seconds > _HEAVY_SECONDS
