@@ -267,6 +267,17 @@ def test_tells_what_is_installed(bench: Bench) -> None:
     assert body == b""
 
 
+def test_what_is_kept_makes_room_for_a_large_result_and_not_for_a_tile(tmp_path: Path) -> None:
+    """The level that the result was made of is let go with the others."""
+    picture(300, 300).save(tmp_path / "a.png")
+    workbench = Workbench(WorkbenchSettings(decoded_bytes=400_000))
+    bench = Bench(workbench)
+    for request, kept in (("0,0,250,250/max/0/default.png", 360_000), ("full/^5000,/0/default.jpg", 0)):
+        bench.render_any(tmp_path / "a.png", request)
+        assert workbench._levels.used == kept
+    workbench.close()
+
+
 def test_what_is_kept_makes_room_before_more_is_decoded(tmp_path: Path) -> None:
     """Both levels would fit: one beside the other's decoding does not."""
     for name in "ab":

@@ -108,7 +108,7 @@ def render_cost(
     memory = max(
         decoding_memory(decoding, pixels),
         level + premultiplied + shrunk,
-        level + shrunk + _finishing_memory(decoding, operation, chosen, header.turn.size(stored)),
+        level + shrunk + finishing_memory(decoding, operation, chosen, header.turn.size(stored)),
     )
     return Cost(_AT_LEAST + memory, seconds, 0 if chosen.part else level + shrunk)
 
@@ -137,6 +137,41 @@ def sheet_memory(decoding: Decoding) -> int:
     return 2 * decoding.coefficients + 3 * decoding.file
 
 
+def finishing_memory(decoding: Decoding, operation: Operation, chosen: Render, level: Dimensions) -> int:
+    """Bytes besides the level: scaled, turned, on a background, in another quality, encoded.
+
+    Args:
+        decoding: of the source.
+        operation: that is done.
+        chosen: how.
+        level: size of the upright level that is decoded.
+    """
+    left, top, right, bottom = chosen.box
+    width, height = chosen.size
+    samples, pixels = _sample_bytes(decoding), width * height
+    is_cut = (right - left, bottom - top) == chosen.size
+    is_whole = is_cut and chosen.part is None and chosen.shrink == 1 and chosen.size == level
+    scaled = 0 if is_whole else pixels * samples
+    between = 0 if is_cut else round(width * (bottom - top) * samples)  # scaled across, not yet down
+    if decoding.has_alpha and not is_cut:
+        between += round((right - left) * (bottom - top) * samples * 2)  # cut out, and premultiplied
+    if chosen.turn != IDENTITY:
+        between = max(between, pixels * samples)
+    if chosen.angle:
+        # The corners of the turned image fit into at most twice the area.
+        pixels, samples, between = 2 * pixels, 4, 8 * pixels
+        scaled = pixels * samples
+    has_alpha = decoding.has_alpha or bool(chosen.angle)
+    converted = 0
+    if has_alpha and operation.format in {Format.JPG, Format.PDF}:
+        converted = pixels * (2 * samples + 1)
+    if operation.quality in {Quality.GRAY, Quality.BITONAL} and samples > 1:
+        converted += 2 * pixels
+    channels = 3 if samples > 1 and operation.quality in {Quality.DEFAULT, Quality.COLOR} else 1
+    encoding = pixels * _ENCODING[operation.format].memory * channels / 3
+    return scaled + max(between, converted + round(encoding))
+
+
 def _header(image: Dimensions, decoding: Decoding) -> Header:
     """As much of the source's header as planning looks at."""
     return Header(
@@ -163,31 +198,3 @@ def _lossless_cost(image: Dimensions, decoding: Decoding, chosen: Lossless, *, i
     moved = 0 if chosen.crop is None and chosen.turn == IDENTITY else crop  # gray alone is made in place
     memory = decoding.coefficients * (1 + moved / whole) + 3 * decoding.file
     return Cost(_AT_LEAST + round(memory), seconds)
-
-
-def _finishing_memory(decoding: Decoding, operation: Operation, chosen: Render, level: Dimensions) -> int:
-    """What comes after the level: scaled, turned, on a background, in another quality, encoded."""
-    left, top, right, bottom = chosen.box
-    width, height = chosen.size
-    samples, pixels = _sample_bytes(decoding), width * height
-    is_cut = (right - left, bottom - top) == chosen.size
-    is_whole = is_cut and chosen.part is None and chosen.shrink == 1 and chosen.size == level
-    scaled = 0 if is_whole else pixels * samples
-    between = 0 if is_cut else round(width * (bottom - top) * samples)  # scaled across, not yet down
-    if decoding.has_alpha and not is_cut:
-        between += round((right - left) * (bottom - top) * samples * 2)  # cut out, and premultiplied
-    if chosen.turn != IDENTITY:
-        between = max(between, pixels * samples)
-    if chosen.angle:
-        # The corners of the turned image fit into at most twice the area.
-        pixels, samples, between = 2 * pixels, 4, 8 * pixels
-        scaled = pixels * samples
-    has_alpha = decoding.has_alpha or bool(chosen.angle)
-    converted = 0
-    if has_alpha and operation.format in {Format.JPG, Format.PDF}:
-        converted = pixels * (2 * samples + 1)
-    if operation.quality in {Quality.GRAY, Quality.BITONAL} and samples > 1:
-        converted += 2 * pixels
-    channels = 3 if samples > 1 and operation.quality in {Quality.DEFAULT, Quality.COLOR} else 1
-    encoding = pixels * _ENCODING[operation.format].memory * channels / 3
-    return scaled + max(between, converted + round(encoding))

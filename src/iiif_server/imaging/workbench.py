@@ -13,10 +13,10 @@ from lru import LRU
 from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed
-from iiif_server.iiif.geometry import Rectangle
+from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.codecs import versions
-from iiif_server.imaging.cost import decoding_memory, sheet_memory
+from iiif_server.imaging.cost import decoding_memory, finishing_memory, sheet_memory
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
 from iiif_server.imaging.decode import checked_jpeg, decode_level
@@ -39,6 +39,9 @@ from iiif_server.imaging.tasks import (
     SourceFile,
     WorkbenchSettings,
 )
+
+_UNNOTICED = 64 * 1024**2
+"""Bytes that light work takes without anything being let go for it."""
 
 
 @dataclass(slots=True)
@@ -210,6 +213,11 @@ class Workbench:
 
     def _pixels(self, source: Source, chosen: Render, task: RenderTask, credit: Credit) -> bytes:
         level = self._level(task.source, source, chosen)
+        needs = finishing_memory(
+            self._open(task.source).decoding, task.operation, chosen, Dimensions(*level.size)
+        )
+        if needs > _UNNOTICED:  # for a tile, no level is let go
+            self._levels.make_room(needs)
         try:
             with self._watch.step("scale"):
                 image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
