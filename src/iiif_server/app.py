@@ -203,7 +203,8 @@ async def _run_site(
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
-        pool = WorkerPool(pool_settings(config), functools.partial(count_outcome, metrics))
+        settings = await asyncio.to_thread(pool_settings, config, config.image_pool_size, share.processes)
+        pool = WorkerPool(settings, functools.partial(count_outcome, metrics))
         stack.push_async_callback(pool.close)
         await pool.start()
         cache = await _start_derivative_cache(config, share.processes)
@@ -224,7 +225,9 @@ async def _run_site(
         counted = MetricsService(metrics, monitor)
         await stack.enter_async_context(counted.running())
         app[SITE] = Site(
-            images=ImageService(infos, pool, cache, rules, tiles, pyramids),
+            images=ImageService(
+                infos, pool, cache, rules, tiles, pyramids, settings.kept_memory, settings.largest_task
+            ),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -10,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from iiif_server.caches.sources.store import SourceStore
+from iiif_server.config.machine import memory_budget
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
-from iiif_server.execution.settings import PoolSettings
+from iiif_server.execution.settings import WORKER_CEILING, PoolSettings
 from iiif_server.iiif.parameters import Format
 from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins
@@ -53,7 +55,7 @@ class Workshop:
 async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> AsyncIterator[Workshop]:
     """Run what it takes to build so many pyramids at a time; one worker more looks at headers meanwhile."""
     async with AsyncExitStack() as stack:
-        pool = WorkerPool(replace(pool_settings(config), workers=jobs + 1))
+        pool = WorkerPool(await asyncio.to_thread(pool_settings, config, jobs + 1))
         stack.push_async_callback(pool.close, grace=0)
         await pool.start()
         profiles = ProfileRegistry(configured_profiles(config, plugins, pool), config.default_profile)
@@ -67,20 +69,26 @@ async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> Async
         yield Workshop(profiles, infos, store, builder, pyramid_rules(config), settings)
 
 
-def pool_settings(config: Config) -> PoolSettings:
-    """How many workers, doing what, within which limits."""
+def pool_settings(config: Config, workers: int, processes: int = 1) -> PoolSettings:
+    """So many workers, doing what, within which limits; memory is divided among server processes."""
+    budget = memory_budget(config, processes)
+    # What workers keep is part of the budget, and leaves half of it to work.
+    kept = min(config.image_cache_bytes_per_process, budget // (2 * workers))
     workbench = WorkbenchSettings(
         limits=SourceLimits(max_pixels=config.max_source_pixels, max_bytes=config.max_source_bytes),
         open_sources=config.image_cache_size_per_process,
-        decoded_bytes=config.image_cache_bytes_per_process,
+        decoded_bytes=kept,
     )
     return PoolSettings(
         factory="iiif_server.imaging.workbench:create",
         factory_argument=workbench,
-        workers=config.image_pool_size,
+        workers=workers,
         queue_size=config.image_queue_size,
         timeout=config.image_timeout,
         max_memory=config.image_worker_max_memory,
+        memory_limit=max(WORKER_CEILING, config.image_memory_budget or 0),
+        memory_budget=budget,
+        kept_memory=kept,
     )
 
 

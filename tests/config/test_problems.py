@@ -142,6 +142,13 @@ KEYS_AND_VALUES = [
         ),
     ),
     (
+        "image_pool_size: 8\nimage_memory_budget: 500 MiB\n",
+        (
+            "config.yaml:2: image_memory_budget: 500 MiB is less than 64 MiB for each of 8 worker processes; "
+            "raise it or lower image_pool_size"
+        ),
+    ),
+    (
         "jpeg_subsampling: '4:1:1'\n",
         "config.yaml:1: jpeg_subsampling: want '4:4:4', '4:2:2' or '4:2:0', got '4:1:1'",
     ),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from iiif_server.config.machine import memory_budget, usable_memory
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.config.shares import Share
 from iiif_server.profiles.options import ProfileOptions
@@ -50,3 +51,11 @@ def test_nothing_becomes_none_at_all():
 
     assert part.image_cache_size_per_process == 1
     assert part.image_queue_size is None
+
+
+def test_the_budget_of_memory_is_divided_whether_it_is_configured_or_not():
+    configured = parts(3, image_pool_size=3, image_memory_budget=3000 * MIB)
+    by_default = parts(2, image_pool_size=2)
+
+    assert [memory_budget(part, 3) for part in configured] == [1000 * MIB] * 3
+    assert [memory_budget(part, 2) for part in by_default] == [usable_memory() // 4] * 2

@@ -24,6 +24,7 @@ def create(argument: object) -> Mapping[str, Callable[[Any], Result]]:
         "echo": lambda value: ({"value": value, "pid": os.getpid(), "factory_argument": argument}, b""),
         "body": _body,
         "sleep": _sleep,
+        "wait_while": _wait_while,
         "raise": _raise,
         "crash": _crash,
         "crash_once": _crash_once,
@@ -71,6 +72,15 @@ def _body(size: int) -> Result:
 
 def _sleep(seconds: float) -> Result:
     time.sleep(seconds)
+    return {"pid": os.getpid()}, b""
+
+
+def _wait_while(marker: str) -> Result:
+    """Work until a file is gone, a minute at the most."""
+    for _ in range(6000):
+        if not Path(marker).exists():
+            break
+        time.sleep(0.01)
     return {"pid": os.getpid()}, b""
 
 

@@ -6,9 +6,10 @@ from iiif_server.execution.messages import Task
 from iiif_server.execution.waiting import Job, WaitingLine
 
 
-def job(prefers: int = 0, *, affinity: str = "", heavy: bool = False) -> Job:
+def job(prefers: int = 0, *, affinity: str = "", heavy: bool = False, claim: int = 0) -> Job:
     loop = asyncio.get_running_loop()
-    return Job(Task("m", None, affinity, heavy=heavy), b"", (prefers, 1 - prefers), loop.create_future(), 1)
+    task, ranking = Task("m", None, affinity, heavy=heavy), (prefers, 1 - prefers)
+    return Job(task, b"", ranking, loop.create_future(), 1, claim=claim)
 
 
 async def test_first_come_first_served() -> None:
@@ -16,7 +17,7 @@ async def test_first_come_first_served() -> None:
     first, second = job(), job()
     line.add(first)
     line.add(second)
-    assert [line.take(0, heavy=True) for _ in range(3)] == [first, second, None]
+    assert [line.take(0) for _ in range(3)] == [first, second, None]
 
 
 async def test_a_worker_takes_what_prefers_it_else_the_oldest() -> None:
@@ -24,7 +25,7 @@ async def test_a_worker_takes_what_prefers_it_else_the_oldest() -> None:
     first, second = job(prefers=0), job(prefers=1)
     line.add(first)
     line.add(second)
-    assert [line.take(1, heavy=True) for _ in range(2)] == [second, first]
+    assert [line.take(1) for _ in range(2)] == [second, first]
 
 
 async def test_nobody_is_overtaken_for_ever() -> None:
@@ -33,7 +34,7 @@ async def test_nobody_is_overtaken_for_ever() -> None:
     line.add(patient)
     for _ in range(50):
         line.add(job(prefers=1))
-    taken = [line.take(1, heavy=True) for _ in range(50)]
+    taken = [line.take(1) for _ in range(50)]
     assert taken.index(patient) == 8
 
 
@@ -43,7 +44,7 @@ async def test_a_full_line_takes_nobody_but_a_returning_job() -> None:
     assert line.add(first)
     assert not line.add(second)
     line.put_back(second)
-    assert line.take(0, heavy=True) is second
+    assert line.take(0) is second
 
 
 async def test_heavy_jobs_leave_half_of_the_line_to_light_ones() -> None:
@@ -57,8 +58,8 @@ async def test_heavy_jobs_are_passed_over_while_they_may_not_run() -> None:
     heavy, light = job(heavy=True), job()
     line.add(heavy)
     line.add(light)
-    assert [line.take(0, heavy=False) for _ in range(2)] == [light, None]
-    assert line.take(0, heavy=True) is heavy
+    assert [line.take(0, admits=lambda each: not each.is_heavy) for _ in range(2)] == [light, None]
+    assert line.take(0) is heavy
 
 
 async def test_lanes_take_turns_by_age_so_that_none_starves() -> None:
@@ -66,7 +67,7 @@ async def test_lanes_take_turns_by_age_so_that_none_starves() -> None:
     jobs = [job(heavy=heavy) for heavy in (False, True, False, True)]
     for each in jobs:
         line.add(each)
-    assert [line.take(0, heavy=True) for _ in jobs] == jobs
+    assert [line.take(0) for _ in jobs] == jobs
 
 
 async def test_all_that_waits_for_one_source_can_be_withdrawn() -> None:
@@ -90,10 +91,10 @@ async def test_what_a_slot_may_not_take_waits_without_being_overtaken() -> None:
     others = [job() for _ in range(20)]
     for each in (first, *others):
         line.add(each)
-    taken = [line.take(1, heavy=True, admits=lambda each: each is not first) for _ in range(21)]
+    taken = [line.take(1, admits=lambda each: each is not first) for _ in range(21)]
     assert taken == [*others, None]
     assert first.overtaken == 0
-    assert line.take(0, heavy=True) is first
+    assert line.take(0) is first
 
 
 async def test_a_lane_whose_jobs_may_not_be_taken_does_not_hold_the_other_up() -> None:
@@ -101,4 +102,27 @@ async def test_a_lane_whose_jobs_may_not_be_taken_does_not_hold_the_other_up() -
     light, heavy = job(), job(heavy=True)
     line.add(light)
     line.add(heavy)
-    assert line.take(1, heavy=True, admits=lambda each: each is heavy) is heavy
+    assert line.take(1, admits=lambda each: each is heavy) is heavy
+
+
+async def test_a_job_that_waits_for_memory_is_passed_a_few_times_and_then_by_none_that_needs_any() -> None:
+    line = WaitingLine(100)
+    large, others = job(claim=9), [job(claim=1) for _ in range(20)]
+    long = job(heavy=True)
+    for each in (large, *others, long):
+        line.add(each)
+
+    def fits(each: Job) -> bool:
+        return each.claim <= 1
+
+    assert [line.take(0, fits=fits) for _ in range(10)] == [*others[:8], long, None]
+    assert [line.take(0) for _ in range(3)] == [large, *others[8:10]]
+
+
+async def test_what_needs_no_memory_passes_without_overtaking() -> None:
+    line = WaitingLine(100)
+    large, long = job(claim=9), job(heavy=True)
+    for each in (large, long):
+        line.add(each)
+    assert line.take(0, fits=lambda each: not each.claim) is long
+    assert large.overtaken == 0

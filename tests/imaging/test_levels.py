@@ -60,3 +60,16 @@ def test_keeps_nothing_without_a_budget() -> None:
     cache = LevelCache(0)
     cache.get("a", lambda: level(1))
     assert cache.used == 0
+
+
+def test_work_and_what_is_kept_share_the_budget() -> None:
+    """What was used least recently goes first, and no more of it than has to."""
+    cache = LevelCache(300)
+    for key in "abc":
+        cache.get(key, lambda: level(10))
+    cache.make_room(50)
+    assert cache.used == 200
+    cache.make_room(1000)
+    assert cache.used == 0
+    assert cache.get("d", lambda: level(10)).size == (10, 10)
+    assert cache.used == 100

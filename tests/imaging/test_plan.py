@@ -9,7 +9,8 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
-from iiif_server.imaging.header import Header, JpegFacts
+from iiif_server.imaging.decoding import JpegFacts
+from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import (
     CLOCKWISE_90,
     IDENTITY,

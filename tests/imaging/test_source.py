@@ -256,7 +256,7 @@ def test_a_new_version_is_read_anew(tmp_path: Path, bench: Bench) -> None:
 
 def test_create_names_the_tasks() -> None:
     """The door that the worker comes in by."""
-    assert sorted(create(WorkbenchSettings())) == ["abilities", "probe", "render", "tiles"]
+    assert sorted(create(WorkbenchSettings())) == ["abilities", "probe", "pyramid", "render", "tiles"]
 
 
 def test_tells_what_is_installed(bench: Bench) -> None:
@@ -265,3 +265,27 @@ def test_tells_what_is_installed(bench: Bench) -> None:
     assert abilities["lossless"] is lossless_available()
     assert "Pillow" in abilities["codecs"]
     assert body == b""
+
+
+def test_what_is_kept_makes_room_for_a_large_result_and_not_for_a_tile(tmp_path: Path) -> None:
+    """The level that the result was made of is let go with the others."""
+    picture(300, 300).save(tmp_path / "a.png")
+    workbench = Workbench(WorkbenchSettings(decoded_bytes=400_000))
+    bench = Bench(workbench)
+    for request, kept in (("0,0,250,250/max/0/default.png", 360_000), ("full/^5000,/0/default.jpg", 0)):
+        bench.render_any(tmp_path / "a.png", request)
+        assert workbench._levels.used == kept
+    workbench.close()
+
+
+def test_what_is_kept_makes_room_before_more_is_decoded(tmp_path: Path) -> None:
+    """Both levels would fit: one beside the other's decoding does not."""
+    for name in "ab":
+        picture(300, 300, noise=90).save(tmp_path / f"{name}.png")
+    for budget, kept in ((800_000, 1), (2_000_000, 2)):
+        workbench = Workbench(WorkbenchSettings(decoded_bytes=budget))
+        bench = Bench(workbench)
+        for name in "ab":
+            bench.render(tmp_path / f"{name}.png", "0,0,50,50/max/0/default.png")
+        assert workbench._levels.used == kept * 300 * 300 * 4
+        workbench.close()

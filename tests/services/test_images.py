@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.errors import ImageNotFound, InvalidRequest, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome
 from iiif_server.iiif import v2, v3
+from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, parse_image_parameters
 from iiif_server.iiif.uri import Identifier
-from iiif_server.imaging.tasks import RenderSettings
+from iiif_server.imaging.decoding import Decoding, JpegFacts
+from iiif_server.imaging.plan import shared_decoding
+from iiif_server.imaging.tasks import RenderSettings, SourceProperties
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.images import ImageRequest, ImageService, RenderRules
 from iiif_server.services.infos import InfoService
@@ -296,3 +300,92 @@ async def test_hint_affinity_and_lane(parts):
     assert profile.hints == [(5, 5), None]
     assert pool.tasks[0].affinity == pool.tasks[1].affinity
     assert not any(task.heavy for task in pool.tasks)
+
+
+PART = replace(REQUEST, parameters=parse_image_parameters("0,0,9,9", "9,", "0", "default.jpg"))
+
+
+class LargeProfile(LendingProfile):
+    """One image of 250 megapixels, or a smaller copy of it; counts how often its headers are looked at."""
+
+    known: Decoding | None = Decoding(4)
+    lends = Dimensions(16_000, 15_000)
+    probed = 0
+
+    async def get_info(self, name):
+        info = await super().get_info(name)
+        return replace(info, width=16_000, height=15_000, media_type="image/png", decoding=self.known)
+
+    async def probe(self, path, version, page=1):
+        self.probed += 1
+        return SourceProperties(*self.lends, "image/png", has_color=True, decoding=Decoding(4))
+
+
+def large(tmp_path, kept_memory=0):
+    profile = LargeProfile(tmp_path)
+    pool = RenderingPool(profile)
+    infos = InfoService(ProfileRegistry({"fake": profile}))
+    rules = RenderRules(Limits(), RenderSettings(), frozenset({Format.JPG}), "codecs")
+    cache = DerivativeCache(MemoryCache(1 << 20))
+    return profile, pool, ImageService(infos, pool, cache, {"fake": rules}, kept_memory=kept_memory)
+
+
+async def test_a_thumbnail_of_what_is_decoded_whole_is_heavy_and_tells_its_memory(tmp_path):
+    profile, pool, service = large(tmp_path)
+    await body(service, PART)
+
+    assert pool.tasks[0].heavy
+    assert 960_000_000 < pool.tasks[0].memory < 1_300_000_000
+    assert profile.probed == 0
+
+
+async def test_a_part_of_what_is_stored_in_tiles_is_light(tmp_path):
+    profile, pool, service = large(tmp_path)
+    profile.known = Decoding(4, parts=True)
+    await body(service, PART)
+
+    assert not pool.tasks[0].heavy
+    assert pool.tasks[0].memory < 64 << 20
+
+
+async def test_a_smaller_copy_is_told_by_its_own_header(tmp_path):
+    profile, pool, service = large(tmp_path)
+    profile.lends = Dimensions(1600, 1500)
+    await body(service)
+
+    assert profile.probed == 1
+    assert not pool.tasks[0].heavy
+    assert pool.tasks[0].memory < 64 << 20
+
+
+async def test_a_source_that_nobody_looked_at_is_looked_at_before_it_counts_as_heavy(tmp_path):
+    profile, pool, service = large(tmp_path)
+    profile.known = None
+    await body(service, PART)
+
+    assert profile.probed == 1
+    assert pool.tasks[0].heavy
+
+
+@pytest.mark.parametrize(("kept_memory", "waits"), [(1 << 30, True), (1 << 29, False)])
+async def test_tiles_wait_for_a_level_only_if_a_worker_may_keep_it(tmp_path, kept_memory, waits):
+    _, pool, service = large(tmp_path, kept_memory)
+    tile = parse_image_parameters("512,512,512,512", "max", "0", "gray.jpg")
+    await body(service, replace(REQUEST, parameters=tile))
+
+    assert pool.tasks[0].share == (shared_decoding(pool.tasks[0].argument.operation) if waits else None)
+
+
+async def test_a_tile_that_fits_only_without_its_neighbours_is_made_without_them(tmp_path):
+    """All tiles of a JPEG at once take the memory of its coefficients twice."""
+    profile, pool, service = large(tmp_path)
+    facts = JpegFacts(Dimensions(16, 16), gray=False, portable=True, croppable=True)
+    profile.known = Decoding(4, coefficients=720_000_000, jpeg=facts)
+    tiles = [f"{x},512,512,512" for x in (512, 1024)]
+    for service._largest_task, region in zip((inf, 1_000_000_000), tiles, strict=True):
+        parameters = parse_image_parameters(region, "max", "0", "default.jpg")
+        await body(service, replace(REQUEST, parameters=parameters))
+
+    assert [task.argument.is_alone for task in pool.tasks] == [False, True]
+    assert pool.tasks[0].memory > 1_400_000_000
+    assert pool.tasks[1].memory < 800_000_000

@@ -28,6 +28,7 @@ from iiif_server.iiif.parameters import (
     Rotation,
 )
 from iiif_server.iiif.uri import Identifier
+from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.pyramids.index import tiles_of
 from iiif_server.imaging.tasks import RenderSettings, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
@@ -51,11 +52,11 @@ class OneFile(FakeProfile):
     def __init__(self, tmp_path, path):
         super().__init__(tmp_path, source_check_interval=0)
         self.path = path
-        self.tile = self.piece = None
+        self.tile = self.decoding = None
 
     async def get_info(self, name):
         await asyncio.sleep(0)
-        return ImageInfo(name, *SIZE, self.version, tile=self.tile, piece=self.piece)
+        return ImageInfo(name, *SIZE, self.version, tile=self.tile, decoding=self.decoding)
 
     @asynccontextmanager
     async def use_source(self, info, size_hint=None):
@@ -244,7 +245,7 @@ async def test_nothing_is_built_of_what_is_stored_in_tiles(make_site):
 
 async def test_of_what_is_decoded_in_pieces_one_is_built_by_command_only(make_site):
     site = make_site()
-    site.profile.piece = Dimensions(256, 256)
+    site.profile.decoding = Decoding(4, piece=Dimensions(256, 256))
     for region in LEVEL_0:
         await site.get(region)
     assert site.pool.count("pyramid") == 0

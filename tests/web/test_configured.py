@@ -132,6 +132,23 @@ def test_limits_on_sources(configured):
     assert client.get("/herbarium:gray.png/info.json").status == 200
 
 
+def test_a_budget_of_memory(configured, images):
+    """What never fits is refused at once, and counted; the rest is served."""
+    Image.new("1", (12_000, 12_000)).save(images / "plan.png")
+    client = configured("image_memory_budget: 128 MiB")
+    refused = client.get("/herbarium:plan.png/full/200,/0/default.jpg")
+    status = json.loads(client.get("/status").body)["processing"]
+    document = client.get("/herbarium:plan.png/info.json")
+    (images / "plan.png").unlink()  # other tests see these images as well
+
+    assert document.status == 200
+    assert refused.status == 413
+    assert "takes about 0.3 GiB of memory" in refused.text
+    assert client.get("/herbarium:photo.jpg/full/200,/0/default.png").status == 200
+    assert (status["memory_budget"], status["refused_for_memory"]) == (128 << 20, 1)
+    assert "iiif_image_memory_budget_bytes 1.34217728e+08" in client.get("/metrics").text
+
+
 def test_links_that_leave_are_followed_on_request(configured):
     client = configured(profile="follow_symlinks: true")
 

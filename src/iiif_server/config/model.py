@@ -26,6 +26,9 @@ APPLICATION = "iiif-server"
 WORKER_NEEDS = 128 * 1024**2
 """Bytes of memory that a worker needs besides the pixels it keeps."""
 
+LIGHT_WORK = 64 * 1024**2
+"""Bytes of memory that a worker has for light work, whatever the others do."""
+
 PROFILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -110,6 +113,12 @@ class ServerSettings(BaseModel):
         validate_default=True,
         description="Bytes of memory above which a worker process is replaced once its task is done. Must be "
         "at least 128 MiB more than `image_cache_bytes_per_process`.",
+    )
+    image_memory_budget: ByteSize | None = Field(
+        default=None,
+        description="Bytes of memory that all worker processes together may take for image work and for what "
+        "they keep for the next request. What does not fit at the moment waits; what never fits is refused "
+        "(413). `null` is half of the memory that the server may use.",
     )
     image_timeout: float = Field(
         default=30.0,
@@ -234,6 +243,19 @@ class ServerSettings(BaseModel):
                     "own": format_byte_size(value),
                     "other": format_byte_size(cached),
                 },
+            )
+        return value
+
+    @field_validator("image_memory_budget")
+    @classmethod
+    def _lets_workers_work(cls, value: int | None, info: ValidationInfo) -> int | None:
+        workers = info.data.get("image_pool_size", 1)
+        if value is not None and value < workers * LIGHT_WORK:
+            raise PydanticCustomError(
+                "conflict",
+                "{own} is less than {needs} for each of {workers} worker processes; raise it or lower "
+                "image_pool_size",
+                {"own": format_byte_size(value), "needs": format_byte_size(LIGHT_WORK), "workers": workers},
             )
         return value
 

@@ -31,13 +31,14 @@ class Share:
         workers = max(config.image_pool_size, self.processes)
         per_worker = config.image_pool_size / workers
         sources = max(1, int(config.image_cache_size_per_process * per_worker))
-        queue = config.image_queue_size
+        queue, budget = config.image_queue_size, config.image_memory_budget
         return config.model_copy(
             update={
                 "image_pool_size": self._part(workers),
                 "image_queue_size": None if queue is None else max(1, self._part(queue)),
                 "image_cache_size_per_process": sources,
                 "image_cache_bytes_per_process": int(config.image_cache_bytes_per_process * per_worker),
+                "image_memory_budget": None if budget is None else budget // self.processes,
                 "memory_cache_size": config.memory_cache_size // self.processes,
                 "tile_index_cache_size": config.tile_index_cache_size // self.processes,
                 "download_max_parallel": max(1, self._part(config.download_max_parallel)),

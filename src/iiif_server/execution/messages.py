@@ -22,6 +22,7 @@ class Task:
         timeout: seconds from hand-over to the answer; None takes the pool's default.
         share: a number for what tasks of one affinity have in common, if that is worth waiting for: a decoded
             level, say. Shares of one affinity are spread over the workers by their numbers.
+        memory: bytes that it is estimated to take in its worker, beyond what that takes when it is idle.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Task:
     heavy: bool = False
     timeout: float | None = None
     share: int | None = None
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

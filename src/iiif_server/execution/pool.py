@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import ceil, inf
 
 from iiif_server.errors import IIIFServerError, ServerBusy, TaskTimeout, WorkerDied
+from iiif_server.execution.admission import Admission
 from iiif_server.execution.affinity import rank_slots
 from iiif_server.execution.answers import Answer
 from iiif_server.execution.messages import Orders, Outcome, Task
@@ -48,6 +49,7 @@ class WorkerPool:
         self._line = WaitingLine(settings.capacity)
         self._quarantine = Quarantine(settings.strikes, settings.quarantine)
         self._warmth = Warmth()
+        self._admission = Admission(settings)
         self._patience: asyncio.TimerHandle | None = None
         self._slots: list[Slot] = []
         self._keepers: list[asyncio.Task[None]] = []
@@ -93,6 +95,7 @@ class WorkerPool:
         Cancelling removes the task if it waits; if it runs, it is left to end and its answer dropped.
 
         Raises:
+            SourceTooLarge: it takes more memory than there would be if nothing else ran.
             ServerBusy: the line is full, or the pool is closing or without workers.
             SourceSetAside: the task's affinity key killed workers before.
             TaskTimeout: it took too long; its worker was killed. It is not tried again.
@@ -126,16 +129,16 @@ class WorkerPool:
 
     def statistics(self) -> dict[str, int]:
         """Gauges of this moment and counters since the start, by name."""
-        busy = [slot for slot in self._slots if slot.job]
         return {
             "workers": self._settings.workers,
             "ready": sum(slot.ready for slot in self._slots),
-            "busy": len(busy),
-            "heavy": sum(slot.job.task.heavy for slot in busy if slot.job),
+            "busy": sum(slot.job is not None for slot in self._slots),
             "waiting": len(self._line),
+            "waiting_for_memory": sum(not self._admission.fits(job) for job in self._line),
             "capacity": self._settings.capacity,
             "restarts": sum(max(0, slot.starts - 1) for slot in self._slots),
             "quarantined": self._quarantine.count(),
+            **self._admission.statistics(),
             **self._counts,
         }
 
@@ -147,16 +150,30 @@ class WorkerPool:
             future=asyncio.get_running_loop().create_future(),
             timeout=self._settings.timeout if task.timeout is None else task.timeout,
             admitted=asyncio.get_running_loop().time(),
+            claim=self._admission.claim(task),
         )
         idle = self._idle_slot(job)
-        if idle and (not task.heavy or self._heavy_allowed()):
+        if idle and self._may_begin(job, idle):
             self._hand_over(idle, job)
         elif self._failing or not self._line.add(job):
             self._counts["refused"] += 1
             raise self._busy()
         else:
+            if idle:  # the line decides whether it may pass those that wait for memory
+                self._feed(idle)
             self._mind_patience()
         return job
+
+    def _may_begin(self, job: Job, slot: Slot) -> bool:
+        """Tell whether a job that just came may begin in an idle slot, and passes nobody by that."""
+        if not job.is_heavy:
+            return True
+        is_warm = self._warmth.is_warm(job, slot.index)
+        return (
+            not self._line.heavy
+            and self._admission.has_turn(job, is_warm=is_warm)
+            and self._admission.fits(job)
+        )
 
     def _idle_slot(self, job: Job) -> Slot | None:
         """The best of the idle slots that may take a job: one that is warm, else by the job's ranking."""
@@ -169,12 +186,9 @@ class WorkerPool:
         retry_after = min(_MAX_RETRY_AFTER, max(1, ceil(seconds)))
         return ServerBusy("The server is busy. Try again later.", retry_after=retry_after)
 
-    def _heavy_allowed(self) -> bool:
-        running = sum(slot.job.task.heavy for slot in self._slots if slot.job)
-        return running < max(1, len(self._slots) - 1)
-
     def _hand_over(self, slot: Slot, job: Job) -> None:
         self._handed_over[job] = asyncio.get_running_loop().time()
+        self._admission.began(job, is_warm=self._warmth.is_warm(job, slot.index))
         self._warmth.began(job, slot.index)
         slot.hand_over(job)
 
@@ -185,9 +199,11 @@ class WorkerPool:
         now = asyncio.get_running_loop().time()
 
         def admits(job: Job) -> bool:
-            return self._warmth.admits(job, slot.index, now)
+            is_warm = self._warmth.is_warm(job, slot.index)
+            has_turn = self._admission.has_turn(job, is_warm=is_warm)
+            return has_turn and self._warmth.admits(job, slot.index, now)
 
-        if job := self._line.take(slot.index, heavy=self._heavy_allowed(), admits=admits):
+        if job := self._line.take(slot.index, admits=admits, fits=self._admission.fits):
             self._hand_over(slot, job)
 
     def _feed_all(self) -> None:
@@ -217,7 +233,7 @@ class WorkerPool:
 
     def on_answer(self, slot: Slot, job: Job, answer: Answer, body: bytes) -> None:
         """A job is done."""
-        began = self._handed_over.pop(job)
+        began = self._take_back(job)
         now = asyncio.get_running_loop().time()
         self._warmth.ended(job, began, now)
         self._seconds_per_task += 0.1 * (now - began - self._seconds_per_task)
@@ -238,6 +254,11 @@ class WorkerPool:
         if answer.error is None and self._on_outcome is not None:
             self._on_outcome(outcome)
 
+    def _take_back(self, job: Job) -> float:
+        """A job does not run any more; tells when it was handed over."""
+        self._admission.ended(job)
+        return self._handed_over.pop(job)
+
     def _worn_out(self, slot: Slot, answer: Answer) -> bool:
         """Whether to replace a worker now: one at a time, so that the others can carry the load."""
         limit = self._settings.max_tasks
@@ -246,7 +267,7 @@ class WorkerPool:
 
     def on_timeout(self, slot: Slot, job: Job) -> None:
         """A job ran past its deadline."""
-        self._handed_over.pop(job)
+        self._take_back(job)
         self._warmth.forget(slot.index)
         self._counts["timeouts"] += 1
         self._strike(job, 1)
@@ -264,7 +285,7 @@ class WorkerPool:
         come from the operator or from the kernel short of memory, so it counts only when the retry dies as
         well, or when there is nobody left to retry for.
         """
-        self._handed_over.pop(job)
+        self._take_back(job)
         self._warmth.forget(slot.index)
         self._counts["deaths"] += 1
         job.deaths += 1
@@ -285,7 +306,7 @@ class WorkerPool:
 
     def on_return(self, slot: Slot, job: Job) -> None:
         """A worker was dead already when it got a job: that was not the job's turn."""
-        self._handed_over.pop(job)
+        self._take_back(job)
         self._warmth.forget(slot.index)
         if not job.future.done():
             self._line.put_back(job)
@@ -323,7 +344,8 @@ class WorkerPool:
             await asyncio.wait(accepted, timeout=grace)
         for job in (*self._line.withdraw(), *self._handed_over):
             self._fail(job, ServerBusy("The server is shutting down.", retry_after=5))
-        self._handed_over.clear()
+        for job in tuple(self._handed_over):
+            self._take_back(job)
         for slot in self._slots:
             slot.close()
         await asyncio.gather(*self._keepers, return_exceptions=True)

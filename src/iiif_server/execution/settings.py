@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 GIBIBYTE = 1024**3
+WORKER_CEILING = 4 * GIBIBYTE
+"""Private bytes at which allocations in a worker fail, unless it is told otherwise."""
+LIGHT_MEMORY = 64 * 1024**2
+"""Bytes that a worker may take for light tasks, whatever else runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,9 @@ class PoolSettings:
         max_memory: resident bytes above which a worker is replaced once its task is done.
         memory_limit: private bytes (``RLIMIT_DATA``) at which an allocation in a worker fails, so that a bomb
             ends in an error and not in the OOM killer. None sets no ceiling.
+        memory_budget: bytes that tasks may take in all workers together, and what these keep between tasks;
+            None is no bound.
+        kept_memory: of it, what each worker may keep between tasks.
         max_tasks: tasks after which a worker is replaced; None is never.
         max_answer: largest body a handler may return, in bytes.
         quarantine: seconds for which a source that keeps killing workers is refused.
@@ -34,12 +42,27 @@ class PoolSettings:
     queue_size: int | None = None
     timeout: float = 30.0
     max_memory: int = GIBIBYTE
-    memory_limit: int | None = 4 * GIBIBYTE
+    memory_limit: int | None = WORKER_CEILING
+    memory_budget: int | None = None
+    kept_memory: int = 0
     max_tasks: int | None = None
     max_answer: int = GIBIBYTE
     quarantine: float = 300.0
     strikes: int = 2
     start_timeout: float = 30.0
+
+    @property
+    def memory_per_worker(self) -> int:
+        """Bytes of the budget that belong to each worker, whatever the others do."""
+        return max(self.kept_memory, LIGHT_MEMORY)
+
+    @property
+    def largest_task(self) -> float:
+        """Bytes of memory that one task may take at the most, if nothing else runs."""
+        budget = inf if self.memory_budget is None else self.memory_budget
+        others = (self.workers - 1) * self.memory_per_worker
+        ceiling = inf if self.memory_limit is None or self.memory_budget is None else self.memory_limit
+        return min(max(self.memory_per_worker, budget - others), ceiling)
 
     @property
     def capacity(self) -> int:

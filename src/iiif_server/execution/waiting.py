@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from iiif_server.execution.messages import Outcome, Task
 
@@ -27,6 +27,7 @@ class Job:
         admitted: when it came in, by the event loop's clock.
         deaths: workers that died over it.
         overtaken: how often a later task went first.
+        claim: bytes of memory that it needs of what the workers have in common.
     """
 
     task: Task
@@ -37,6 +38,12 @@ class Job:
     admitted: float = 0.0
     deaths: int = 0
     overtaken: int = 0
+    claim: int = 0
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it is long work, or needs more memory than each worker has for itself."""
+        return self.task.heavy or self.claim > 0
 
 
 class WaitingLine:
@@ -44,7 +51,8 @@ class WaitingLine:
 
     A worker takes the oldest job that prefers it among the first few, else the oldest of all; no job is
     overtaken more than a few times. Heavy jobs fill half of the line at most, so that they never shut light
-    ones out.
+    ones out. A heavy job that waits for memory is passed by those that need less, but a few times only: then
+    none that needs any goes before it.
 
     Args:
         capacity: how many jobs may wait.
@@ -64,7 +72,7 @@ class WaitingLine:
 
     def add(self, job: Job) -> bool:
         """Let a job wait; False if there is no room."""
-        if len(self) >= self._capacity or (job.task.heavy and len(self._heavy) >= (self._capacity + 1) // 2):
+        if len(self) >= self._capacity or (job.is_heavy and len(self._heavy) >= (self._capacity + 1) // 2):
             return False
         self._arrivals += 1
         self._lane(job)[job] = self._arrivals
@@ -87,28 +95,52 @@ class WaitingLine:
             self.discard(job)
         return taken
 
-    def take(self, slot: int, *, heavy: bool, admits: Callable[[Job], bool] = lambda _: True) -> Job | None:
+    @property
+    def heavy(self) -> int:
+        """How many heavy jobs wait."""
+        return len(self._heavy)
+
+    def take(
+        self,
+        slot: int,
+        *,
+        admits: Callable[[Job], bool] = lambda _: True,
+        fits: Callable[[Job], bool] = lambda _: True,
+    ) -> Job | None:
         """Remove and return the next job for a slot, or None.
 
         Args:
             slot: number of the slot that is free.
-            heavy: whether a heavy job may be taken.
             admits: tells whether the slot may take a job; those that it may not take wait for another slot,
-                and are not overtaken by what it takes.
+                or for their turn, and are not overtaken by what it takes.
+            fits: tells whether there is memory for a job; those that it lacks for are overtaken.
         """
-        lanes = (self._light, self._heavy) if heavy else (self._light,)
-        heads = [(lane, head) for lane in lanes if (head := next(filter(admits, lane), None))]
+        lanes = (self._light, self._heavy)
+        heads = [(lane, head) for lane in lanes if (head := next(_open(lane, admits, fits), None))]
         if not heads:
             return None
         lane, head = min(heads, key=lambda found: found[0][found[1]])
-        near = islice(filter(admits, lane), _LOOKAHEAD)
+        near = islice(_open(lane, admits, fits), _LOOKAHEAD)
         job = next((job for job in near if job.ranking[0] == slot), head)
         if job is not head:
             head.overtaken += 1
             if head.overtaken > _MAX_OVERTAKEN:
                 job = head
+        if job.claim:
+            for passed in takewhile(lambda earlier: earlier is not job, lane):
+                passed.overtaken += not fits(passed)
         del lane[job]
         return job
 
     def _lane(self, job: Job) -> OrderedDict[Job, int]:
-        return self._heavy if job.task.heavy else self._light
+        return self._heavy if job.is_heavy else self._light
+
+
+def _open(lane: Iterable[Job], admits: Callable[[Job], bool], fits: Callable[[Job], bool]) -> Iterator[Job]:
+    """Those of a lane that may be taken, in order."""
+    is_blocked = False
+    for job in lane:
+        if not fits(job):
+            is_blocked = is_blocked or job.overtaken >= _MAX_OVERTAKEN
+        elif not (is_blocked and job.claim) and admits(job):
+            yield job

@@ -47,6 +47,19 @@ def is_srgb(profile: bytes | None, mode: str) -> bool:
     return _transform(profile, mode) is None
 
 
+def conversion_bytes(profile: bytes | None, mode: str) -> int:
+    """Bytes for each pixel that its profile costs, beside those of the image, while it is converted to sRGB.
+
+    RGB is converted where it is; other modes make an image of red, green and blue, and alpha is set apart.
+    """
+    without_alpha = mode.rstrip("Aa")
+    if _transform(profile, without_alpha) is None or without_alpha not in {"L", "RGB"}:
+        return 0  # of CMYK and CIELab another image is made in any case
+    if without_alpha != mode:
+        return 8
+    return 5 if mode == "L" else 0
+
+
 def has_color(image: Image.Image) -> bool:
     """Tell from an opened image's mode and palette whether it is more than gray."""
     if image.mode in _GRAY_MODES or image.mode.startswith("I;16"):

@@ -5,28 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from iiif_server.iiif.geometry import Dimensions
+from iiif_server.imaging.decoding import Decoding, JpegFacts
 from iiif_server.imaging.orientation import Symmetry
 from iiif_server.imaging.pieces import Pieces
 from iiif_server.imaging.tasks import SourceProperties
 from iiif_server.imaging.tiles import TileIndex, TileLevel
-
-
-@dataclass(frozen=True, slots=True)
-class JpegFacts:
-    """What decides whether a JPEG's data can be passed on without decoding.
-
-    Attributes:
-        mcu: the grid on which its blocks can be moved, in stored pixels.
-        gray: whether it has one component only.
-        portable: whether its data means the same without its metadata: 8-bit Huffman-coded gray or YCbCr, in
-            sRGB or without a profile.
-        croppable: whether its sampling is one that lossless transforms support.
-    """
-
-    mcu: Dimensions
-    gray: bool
-    portable: bool
-    croppable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +51,7 @@ class Header:
         """Where the tiles lie that may be passed on."""
         return TileIndex(self.size, self.tiles)
 
-    def properties(self, media_type: str) -> SourceProperties:
+    def properties(self, media_type: str, decoding: Decoding | None = None) -> SourceProperties:
         """What is told of the source outside of the workers."""
         tile = None if self.tile is None else self.turn.size(self.tile)
-        piece = None if self.pieces is None else self.pieces.tile  # only of what is stored upright
-        return SourceProperties(*self.size, media_type, self.has_color, self.resolution, tile, piece)
+        return SourceProperties(*self.size, media_type, self.has_color, self.resolution, tile, decoding)

@@ -37,6 +37,12 @@ class LevelCache:
         self._kept.clear()
         self._used = 0
 
+    def make_room(self, size: int) -> None:
+        """Let go of as much as it takes for the rest and ``size`` bytes of work to be within the budget."""
+        while self._kept and self._used > self._budget - size:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._used -= dropped
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The thing of this key, made if it is not there. It belongs to the cache: don't change it."""
         if key in self._kept:
@@ -48,9 +54,7 @@ class LevelCache:
         if self.holds(weight):
             self._kept[key] = made, weight
             self._used += weight
-            while self._used > self._budget:
-                _, (_, dropped) = self._kept.popitem(last=False)
-                self._used -= dropped
+            self.make_room(0)
         return made
 
 

@@ -298,7 +298,10 @@ def _suffices(operation: Operation, factor: int) -> bool:
         return True
     coarser = factor
     while coarser <= 2 * max(region.size):
-        if _on_grid(operation, coarser):
+        level = level_size(region.size, coarser)
+        if level.width < size.width or level.height < size.height:
+            return False  # and so is every coarser one
+        if level == size and on_grid(region, operation.image, coarser):
             return True
         coarser *= 2
     return False

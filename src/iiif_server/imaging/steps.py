@@ -45,9 +45,14 @@ def assembled(part: Rectangle, pieces: Iterable[tuple[Rectangle, Image.Image]]) 
 def scaled(level: Image.Image, box: tuple[float, float, float, float], size: Dimensions) -> Image.Image:
     """Cut a box out of a level and scale it, in one resampling that sees the pixels around the box.
 
-    So neighbouring tiles meet without a seam. A box of whole pixels that needs no scaling is cut exactly.
+    So neighbouring tiles meet without a seam. A box of whole pixels that needs no scaling is cut exactly. All
+    of the level shares its pixels, a gigabyte perhaps, until somebody writes to them.
     """
     left, top, right, bottom = box
+    if size == level.size and box == (0, 0, *size):
+        whole = level._new(level.im)  # noqa: SLF001 - every public way copies the pixels
+        whole.readonly = 1
+        return whole
     if (right - left, bottom - top) == size and left == floor(left) and top == floor(top):
         return level.crop((int(left), int(top), int(right), int(bottom)))
     if level.mode in {"LA", "RGBA"}:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.resolve import Operation
+from iiif_server.imaging.decoding import Decoding
 
 RENDER_VERSION = 5
 """Part of every cache key: raise it when the same request would give other bytes."""
@@ -140,7 +141,7 @@ class SourceProperties:
         has_color: whether gray is less than what there is.
         resolution: pixels per inch of the upright image, if the file tells one for both axes.
         tile: the size of tile of the upright image that comes cheapest, where the file is stored in tiles.
-        piece: the size of the pieces that are decoded by themselves and kept, if there are such.
+        decoding: what decoding it takes.
     """
 
     width: int
@@ -149,7 +150,7 @@ class SourceProperties:
     has_color: bool
     resolution: float | None = None
     tile: Dimensions | None = None
-    piece: Dimensions | None = None
+    decoding: Decoding | None = None
 
     @property
     def size(self) -> Dimensions:
@@ -163,7 +164,7 @@ class SourceProperties:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
-        resolution, tile, piece = (data.get(name) for name in ("resolution", "tile", "piece"))
+        resolution, tile, decoding = data.get("resolution"), data.get("tile"), data.get("decoding")
         return cls(
             int(data["width"]),
             int(data["height"]),
@@ -171,5 +172,5 @@ class SourceProperties:
             bool(data["has_color"]),
             None if resolution is None else float(resolution),
             None if tile is None else Dimensions(int(tile[0]), int(tile[1])),
-            None if piece is None else Dimensions(int(piece[0]), int(piece[1])),
+            None if decoding is None else Decoding.from_json(decoding),
         )

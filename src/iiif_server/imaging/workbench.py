@@ -7,18 +7,21 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from lru import LRU
 from PIL import Image
 
 from iiif_server.errors import IIIFServerError, RenderFailed, SourceTooLarge, UnreadableSource
-from iiif_server.iiif.geometry import Rectangle
+from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.codecs import versions
+from iiif_server.imaging.cost import decoding_memory, finishing_memory, sheet_memory
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
 from iiif_server.imaging.decode import checked_jpeg, decode_level
+from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, stored_tile, transform
@@ -40,6 +43,8 @@ from iiif_server.imaging.tasks import (
 
 _MOST = 4
 """Bytes that Pillow has for a pixel, at most."""
+_UNNOTICED = 64 * 1024**2
+"""Bytes that light work takes without anything being let go for it."""
 
 
 @dataclass(slots=True)
@@ -49,6 +54,14 @@ class Opened:
     reader: Reader
     source: Source
     _credit: Credit | None = None
+    _decoding: Decoding | None = None
+
+    @property
+    def decoding(self) -> Decoding:
+        """What decoding it takes."""
+        if self._decoding is None:
+            self._decoding = self.source.decoding(self.reader.format.media_type)
+        return self._decoding
 
     def credit(self, settings: RenderSettings) -> Credit:
         """What is to go with a derivative."""
@@ -100,7 +113,8 @@ class Workbench:
     def probe(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell a source's properties from its header."""
         opened = self._open(file)
-        return opened.source.header.properties(opened.reader.format.media_type).to_json(), b""
+        media_type = opened.reader.format.media_type
+        return opened.source.header.properties(media_type, opened.decoding).to_json(), b""
 
     def tiles(self, file: SourceFile) -> tuple[dict[str, Any], bytes]:
         """Tell where the tiles lie that may be passed on as they are: a packed :class:`TileIndex`."""
@@ -144,6 +158,7 @@ class Workbench:
 
         The tiles are made by a workbench of their own: what they need is decoded once, however much it is.
         """
+        self._levels.clear()
         bench = Workbench(replace(self._settings, open_sources=1, decoded_bytes=sys.maxsize))
         try:
             source = bench._open(task.source).source
@@ -182,6 +197,8 @@ class Workbench:
 
     def _cut_sheet(self, source: JpegSource) -> Mapping[Rectangle, bytes]:
         begun, self._begun_sheet = self._begun_sheet, None
+        if begun is None:
+            self._levels.make_room(sheet_memory(source.decoding("image/jpeg")))
         return cut(self._library, source.data(), sheet(source.header)) if begun is None else begun.result()
 
     def _transform(
@@ -199,6 +216,11 @@ class Workbench:
 
     def _pixels(self, source: Source, chosen: Render, task: RenderTask, credit: Credit) -> bytes:
         level = self._level(task.source, source, chosen)
+        needs = finishing_memory(
+            self._open(task.source).decoding, task.operation, chosen, Dimensions(*level.size)
+        )
+        if needs > _UNNOTICED:  # for a tile, no level is let go
+            self._levels.make_room(needs)
         try:
             with self._watch.step("scale"):
                 image = tilted(turned(scaled(level, chosen.box, chosen.size), chosen.turn), chosen.angle)
@@ -215,6 +237,8 @@ class Workbench:
         reduction, part, shrink = chosen.reduction, chosen.part, chosen.shrink
 
         def decode() -> Image.Image:
+            stored = source.header.stored
+            self._make_room(file, prod(part.size if part else level_size(stored, reduction)))
             return self._decode(file, source, reduction, part)
 
         def averaged(level: Image.Image) -> Image.Image:
@@ -251,6 +275,10 @@ class Workbench:
             )
         except (UnreadableSource, SourceTooLarge):
             return decode(part)  # a piece may hold more tiles than are touched
+
+    def _make_room(self, file: SourceFile, pixels: int) -> None:
+        """Let go of levels, so that they and what is decoded now take no more than levels may."""
+        self._levels.make_room(decoding_memory(self._open(file).decoding, pixels))
 
     def _open(self, file: SourceFile) -> Opened:
         opened: Opened | None = self._sources.get(file)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from iiif_server.iiif.geometry import Dimensions
+from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.tasks import SourceProperties
 from iiif_server.profiles.options import ProfileOptions
 
@@ -33,8 +34,7 @@ class ImageInfo:
         rights: a rights URI of this image, where it has its own.
         resolution: pixels per inch of the full, upright image, if known; ``physical_scale`` tells clients.
         tile: the size of the tiles that the source is stored in, if it is; info.json then offers these.
-        piece: the size of the pieces that it is decoded in, if it is; what needs the same one is made in one
-            worker process.
+        decoding: what decoding the source takes, if a probe told it.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ImageInfo:
     rights: str | None = None
     resolution: float | None = None
     tile: Dimensions | None = None
-    piece: Dimensions | None = None
+    decoding: Decoding | None = None
 
     @classmethod
     def of(
@@ -79,8 +79,13 @@ class ImageInfo:
             rights=rights,
             resolution=seen.resolution,
             tile=seen.tile,
-            piece=seen.piece,
+            decoding=seen.decoding,
         )
+
+    @property
+    def piece(self) -> Dimensions | None:
+        """The size of the pieces that the source is decoded in, if it is."""
+        return None if self.decoding is None else self.decoding.piece
 
     @property
     def size(self) -> Dimensions:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from lru import LRU
@@ -25,13 +26,11 @@ from iiif_server.imaging.source_formats import TIFF
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo, Profile
+from iiif_server.services.costs import derivative_cost, is_heavy
 from iiif_server.services.infos import InfoService
 from iiif_server.services.pyramids import PyramidService, Tile
 from iiif_server.services.tiles import TileService, TileSource
 from iiif_server.telemetry.timings import Step, Tier, note_answer
-
-_HEAVY_PIXELS = 4_000_000
-"""Results above this many pixels go to the lane that leaves a worker free for tiles."""
 
 _CHANGING_RETRIES = 3
 
@@ -115,6 +114,8 @@ class ImageService:
         rules: what decides them, by the profile's name.
         tiles: copies what is stored as it is wanted, if there is such a thing.
         pyramids: where tiles of large sources come from, if there are any.
+        kept_memory: bytes of decoded pixels that a worker keeps for the next request.
+        largest_task: bytes of memory that one piece of work may take.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class ImageService:
         rules: Mapping[str, RenderRules],
         tiles: TileService | None = None,
         pyramids: PyramidService | None = None,
+        kept_memory: int = 0,
+        largest_task: float = inf,
     ) -> None:
         self._infos = infos
         self._pool = pool
@@ -132,6 +135,8 @@ class ImageService:
         self._rules = rules
         self._tiles = tiles
         self._pyramids = pyramids
+        self._kept_memory = kept_memory
+        self._largest_task = largest_task
         self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
         self._flights: SingleFlight[_Made] = SingleFlight()
 
@@ -283,14 +288,19 @@ class ImageService:
         async with prepared.profile.use_source(info, hint) as path:
             source = SourceFile(str(path), info.version, identifier.page)
             task = RenderTask(source, operation, self._rules[identifier.profile].settings, is_alone)
+            may_be_copy = hint is not None
+            cost = await derivative_cost(prepared.profile, info, task, may_be_copy=may_be_copy)
+            if cost.memory > self._largest_task and not is_alone:  # then without its neighbours, perhaps
+                is_alone, task = True, replace(task, is_alone=True)
+                cost = await derivative_cost(prepared.profile, info, task, may_be_copy=may_be_copy)
+            is_shared = not is_alone and info.tile is None and cost.kept <= self._kept_memory
             return await self._pool.run(
                 Task(
                     "render",
                     task,
                     affinity=f"{path}\0{info.version}",
-                    heavy=operation.size.width * operation.size.height > _HEAVY_PIXELS,
-                    share=None
-                    if is_alone or info.tile is not None
-                    else shared_decoding(operation, info.piece),
+                    heavy=is_heavy(operation, cost),
+                    share=shared_decoding(operation, info.piece) if is_shared else None,
+                    memory=cost.memory,
                 )
             )

@@ -108,5 +108,5 @@ async def _ask(profile: Profile[Any], identifier: Identifier) -> ImageInfo:
         has_color=page.has_color,
         resolution=page.resolution,
         tile=page.tile,
-        piece=page.piece,
+        decoding=page.decoding,
     )

@@ -16,6 +16,8 @@ from iiif_server.caches.sources.writer import SourceWriter
 from iiif_server.errors import RenderFailed, ServerBusy, SourceChanging, SourceTooLarge
 from iiif_server.execution.messages import Task, TaskRunner
 from iiif_server.iiif.uri import Identifier
+from iiif_server.imaging.cost import pyramid_memory
+from iiif_server.imaging.decoding import typical
 from iiif_server.imaging.tasks import RENDER_VERSION, PyramidTask, RenderSettings, SourceFile
 from iiif_server.profiles.base import ImageInfo
 from iiif_server.services.infos import InfoService
@@ -158,7 +160,18 @@ class PyramidBuilder:
         task = PyramidTask(source, settings, str(target), inode, room)
         # A deadline missed by a pyramid is not held against the source: its tiles may come singly.
         affinity = f"pyramid\0{path}\0{info.version}"
-        return (await self._pool.run(Task("pyramid", task, affinity, heavy=True, timeout=self._timeout))).meta
+        memory = await self._memory(identifier, info, path)
+        building = Task("pyramid", task, affinity, heavy=True, timeout=self._timeout, memory=memory)
+        return (await self._pool.run(building)).meta
+
+    async def _memory(self, identifier: Identifier, info: ImageInfo, path: Path) -> int:
+        """Bytes that building takes, by the header of the source."""
+        decoding = info.decoding
+        if decoding is None:
+            profile, _ = await self._infos.get(identifier)
+            seen = await profile.context.probe(path, info.version, identifier.page)
+            decoding = seen.decoding or typical(info.media_type)
+        return 0 if decoding.parts else pyramid_memory(info.size, decoding)
 
 
 def kept_for(key: str) -> KeptFor:

@@ -105,6 +105,16 @@ SAMPLED: Final = (
     _pool("workers", "workers", "Worker processes that there should be."),
     _pool("workers_ready", "ready", "Worker processes that there are."),
     _pool("workers_busy", "busy", "Worker processes that are at work."),
+    _pool("workers_heavy", "heavy", "Worker processes that are at long work."),
+    _pool("image_memory_budget_bytes", "memory_budget", "Bytes that image work may take."),
+    _pool(
+        "image_memory_claimed_bytes",
+        "memory_claimed",
+        "Bytes of it that are set aside: for what workers keep, and for what the work at hand needs besides.",
+    ),
+    _pool(
+        "memory_waiting", "waiting_for_memory", "Pieces of image work that wait because memory is claimed."
+    ),
     _pool("sources_set_aside", "quarantined", "Sources that are refused because they killed workers."),
     _pool_count("worker_restarts", "restarts", "Worker processes that took another's place."),
     _pool_count("worker_deaths", "deaths", "Worker processes that died over a task."),
@@ -112,6 +122,11 @@ SAMPLED: Final = (
     _pool_count("tasks", "tasks", "Pieces of image work that workers answered."),
     _pool_count("tasks_timed_out", "timeouts", "Pieces of image work that took too long."),
     _pool_count("tasks_retried", "retries", "Pieces of image work that were begun again in another worker."),
+    _pool_count(
+        "tasks_refused_for_memory",
+        "refused_for_memory",
+        "Pieces of image work that were refused because they would take more memory than there is.",
+    ),
     _pool_count("tasks_refused", "refused", "Pieces of image work that were refused, the queue being full."),
     Sampled(
         "iiif_log_lines_dropped",

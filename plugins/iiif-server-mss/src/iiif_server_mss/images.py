@@ -53,4 +53,5 @@ class Image:
             has_color=seen is None or seen.has_color,
             resolution=seen.resolution if seen else None,
             tile=seen.tile if seen else None,
+            decoding=seen.decoding if seen else None,
         )

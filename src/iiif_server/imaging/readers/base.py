@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging.credit.model import Credit
+from iiif_server.imaging.decoding import Decoding, typical
 from iiif_server.imaging.header import Header
 
 
@@ -41,6 +43,20 @@ class Source(ABC):
             part: of that level as stored, in its pixels; ``None`` is all of it. Only where the header says
                 that parts can be decoded.
         """
+
+    def decoding(self, media_type: str) -> Decoding:
+        """What decoding it takes: of what is typical of its format, where its reader knows no better."""
+        header = self.header
+        usual = typical(media_type, has_color=header.has_color)
+        return replace(
+            usual,
+            file=self.size,
+            turn=header.turn,
+            reductions=header.reductions,
+            parts=header.parts,
+            jpeg=header.jpeg,
+            piece=None if header.pieces is None else header.pieces.tile,  # only of what is stored upright
+        )
 
     def credit(self) -> Credit:
         """What the source's metadata says of rights and credit; damaged metadata says nothing."""

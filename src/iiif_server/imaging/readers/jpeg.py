@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
+from math import prod
 from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin
 
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import jpeg
-from iiif_server.imaging.colour import is_srgb
+from iiif_server.imaging.colour import conversion_bytes, is_srgb
 from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.credit.sources import read_credit
-from iiif_server.imaging.header import Header, JpegFacts
+from iiif_server.imaging.decoding import Decoding, JpegFacts
+from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size
 from iiif_server.imaging.metadata import (
     PER_CENTIMETRE,
@@ -25,6 +28,9 @@ from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.tasks import SourceLimits
 
 _JFIF_UNITS = {1: PER_INCH, 2: PER_CENTIMETRE}
+_ONE_PASS = frozenset({0xC0, 0xC1})
+_COEFFICIENT = 2
+"""Bytes in libjpeg's memory."""
 _REDUCTIONS = (1, 2, 4, 8)
 _CROPPABLE = {(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)}
 
@@ -50,6 +56,21 @@ class JpegSource(Source):
             image.draft(None, (image.width // reduction, image.height // reduction))
         image.load()
         return Decoded(image, self._layout.icc)
+
+    def decoding(self, media_type: str) -> Decoding:
+        """See :meth:`Source.decoding`; of several scans, all coefficients are kept until the last one."""
+        frame, channels = self._layout.frame, len(self._layout.frame.components)
+        blocks = sum(part.horizontal * part.vertical for part in frame.components)
+        of_largest = max(part.horizontal * part.vertical for part in frame.components)
+        coefficients = round(prod(frame.size) * _COEFFICIENT * blocks / of_largest)
+        per_pixel = {1: 1, 3: 4}.get(channels, 8)  # of CMYK another image is made
+        return replace(
+            super().decoding(media_type),
+            per_pixel=per_pixel + conversion_bytes(self._layout.icc, "L" if channels == 1 else "RGB"),
+            fixed=0 if frame.kind in _ONE_PASS else coefficients,
+            coefficients=coefficients,
+            channels=1 if channels == 1 else 3,
+        )
 
     def credit(self) -> Credit:
         """See :meth:`Source.credit`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import replace
 from math import ceil
 from typing import Any, BinaryIO
 
@@ -13,9 +14,10 @@ from tifffile import TiffFile, TiffPage
 from iiif_server.errors import IIIFServerError, ImageNotFound, SourceTooLarge
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
-from iiif_server.imaging.colour import has_color
+from iiif_server.imaging.colour import conversion_bytes, has_color
 from iiif_server.imaging.credit.model import Credit
 from iiif_server.imaging.credit.sources import credit_of_tiff
+from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
 from iiif_server.imaging.metadata import PER_CENTIMETRE, PER_INCH, resolution
@@ -23,14 +25,32 @@ from iiif_server.imaging.orientation import IDENTITY, from_exif
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.readers.pillow import PillowSource
 from iiif_server.imaging.readers.tiff.pages import can_decode, find_levels
-from iiif_server.imaging.readers.tiff.samples import Range, find_range, interpretation, to_image
-from iiif_server.imaging.readers.tiff.segments import read_bands
+from iiif_server.imaging.readers.tiff.samples import (
+    Interpretation,
+    Range,
+    find_range,
+    interpretation,
+    to_image,
+)
+from iiif_server.imaging.readers.tiff.segments import band_memory, read_bands
 from iiif_server.imaging.readers.tiff.tiles import tile_levels
 from iiif_server.imaging.tasks import SourceLimits
 
 _WIDTH, _HEIGHT, _ORIENTATION, _PROFILE = 256, 257, 274, 34675
 _RESOLUTION_UNIT, _X_RESOLUTION, _Y_RESOLUTION = 296, 282, 283
 _SMALLEST_TILE, _LARGEST_TILE = 192, 1024
+_NEEDS = {
+    "L": (1, 1),
+    "LA": (5, 2),
+    "La": (9, 2),
+    "RGB": (4, 3),
+    "RGBA": (5, 4),
+    "RGBa": (9, 4),
+    "CMYK": (8, 3),
+    "YCbCr": (8, 3),
+    "LAB": (8, 3),
+}
+"""Bytes of each pixel while a mode is brought to L, LA, RGB or RGBA, and channels then."""
 _UNITS = {2: PER_INCH, 3: PER_CENTIMETRE}
 
 # What it has to say about damaged files is said once, by the error.
@@ -63,6 +83,18 @@ class TiffSource(Source):
         there = Rectangle(x, y, min(part.width, page.imagewidth - x), min(part.height, page.imagelength - y))
         image = _extended(self._read(page, there), part.size)
         return Decoded(image, _value(self._levels[1], _PROFILE))
+
+    def decoding(self, media_type: str) -> Decoding:
+        """See :meth:`Source.decoding`. Samples are put together and converted in bands of some rows."""
+        page, meaning = self._levels[1], self._meaning
+        per_pixel, channels = _NEEDS[meaning.mode]
+        return replace(
+            super().decoding(media_type),
+            per_pixel=per_pixel + conversion_bytes(_value(page, _PROFILE), meaning.mode),
+            file=0,
+            fixed=band_memory(page, _sample_bytes(meaning)),
+            channels=channels,
+        )
 
     def credit(self) -> Credit:
         """See :meth:`Source.credit`; of the file's first page, which speaks for all."""
@@ -128,6 +160,11 @@ def open_tiff(file: BinaryIO, limits: SourceLimits, page: int = 1) -> Source:
         tiles=tile_levels(levels, _value(first, _PROFILE)) if turn == IDENTITY else (),
     )
     return TiffSource(file, header, levels, limits)
+
+
+def _sample_bytes(meaning: Interpretation) -> int:
+    """Bytes that bringing a sample to 8 bits takes: stretched, in double precision; cut; or as it is."""
+    return 24 if meaning.needs_range else 3 if meaning.bits != 8 else 0
 
 
 def _levels(file: BinaryIO, page: int) -> dict[int, TiffPage] | None:

@@ -18,6 +18,8 @@ _BAND = 256
 """At least so many rows are put together at a time: fewer, and Python's own work shows."""
 _BAND_SAMPLES = 4 << 20
 """So many are put together at once: a tile of a viewer in one piece, without copying it again."""
+_PIXELS_OF_SAMPLE = 2
+"""Bytes of Pillow's memory for each sample, roughly: four for three of them."""
 _MAX_SEGMENT_BYTES = 1 << 30
 _OLD_JPEG, _JPEG = 6, 7
 _SEPARATE = 2
@@ -51,16 +53,40 @@ def read_bands(descriptor: int, page: TiffPage, part: Rectangle) -> Iterator[Ban
         yield Band(top - part.y, _read_band(descriptor, page, grid, band))
 
 
+def band_memory(page: TiffPage, sample_bytes: int) -> int:
+    """Bytes that reading a page in bands takes besides the pixels that come out.
+
+    Args:
+        page: that is read.
+        sample_bytes: what bringing a sample to 8 bits takes, besides the sample as stored.
+    """
+    size = _segment_size(page)
+    itemsize = 8 if page.dtype is None else page.dtype.itemsize
+    if page.is_tiled:
+        samples, is_whole = _BAND_SAMPLES, False
+    else:
+        rows = max(_BAND, _BAND_SAMPLES // (page.imagewidth * page.samplesperpixel))
+        rows = min(page.imagelength, ceil(rows / size.height) * size.height)
+        samples, is_whole = rows * page.imagewidth * page.samplesperpixel, rows == page.imagelength
+    planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
+    segment = size.width * size.height * page.samplesperpixel // planes
+    pixels = 0 if is_whole else _PIXELS_OF_SAMPLE  # of a band, before they are laid to the others
+    return samples * (itemsize + sample_bytes + pixels) + segment * itemsize
+
+
+def _segment_size(page: TiffPage) -> Dimensions:
+    """Of a tile, or of a strip, in pixels."""
+    if page.is_tiled:
+        return Dimensions(page.tilewidth, page.tilelength)
+    return Dimensions(page.imagewidth, max(1, min(page.rowsperstrip or page.imagelength, page.imagelength)))
+
+
 class _Grid:
     """How a page is divided into tiles or strips."""
 
     def __init__(self, page: TiffPage) -> None:
         width, height = page.imagewidth, page.imagelength
-        self.segment = (
-            Dimensions(page.tilewidth, page.tilelength)
-            if page.is_tiled
-            else Dimensions(width, min(page.rowsperstrip or height, height))
-        )
+        self.segment = _segment_size(page)
         self.separate = page.planarconfig == _SEPARATE
         self.columns = ceil(width / self.segment.width)
         self.rows = ceil(height / self.segment.height)
