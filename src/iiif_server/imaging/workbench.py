@@ -237,8 +237,7 @@ class Workbench:
         reduction, part, shrink = chosen.reduction, chosen.part, chosen.shrink
 
         def decode() -> Image.Image:
-            stored = source.header.stored
-            self._make_room(file, prod(part.size if part else level_size(stored, reduction)))
+            self._make_room(file, level_size(source.header.stored, reduction), part)
             return self._decode(file, source, reduction, part)
 
         def averaged(level: Image.Image) -> Image.Image:
@@ -276,9 +275,11 @@ class Workbench:
         except (UnreadableSource, SourceTooLarge):
             return decode(part)  # a piece may hold more tiles than are touched
 
-    def _make_room(self, file: SourceFile, pixels: int) -> None:
+    def _make_room(self, file: SourceFile, level: Dimensions, part: Rectangle | None) -> None:
         """Let go of levels, so that they and what is decoded now take no more than levels may."""
-        self._levels.make_room(decoding_memory(self._open(file).decoding, pixels))
+        needs = decoding_memory(self._open(file).decoding, prod(part.size if part else level))
+        if part is None or needs > _UNNOTICED:
+            self._levels.make_room(needs)
 
     def _open(self, file: SourceFile) -> Opened:
         opened: Opened | None = self._sources.get(file)
