@@ -55,11 +55,62 @@ def hot_latencies(port: int, seconds: float) -> list[float]:
     return found
 
 
+class Connection(asyncio.Protocol):
+    """One request at a time; streams would cost twice as much of a machine that the server needs as well."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._head = b""
+        self._missing = 0
+        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
+        self.gone = False
+
+    def ask(self, path: str) -> asyncio.Future[tuple[bytes, bytes]]:
+        """The head, in lower case, and the body, once all of it has come."""
+        self._received.clear()
+        self._head = b""
+        self._answer = asyncio.get_running_loop().create_future()
+        if self.gone:
+            self._answer.set_exception(ConnectionResetError("it was closed while it was idle"))
+        else:
+            self._transport.write(f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+        return self._answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Some of the answer."""
+        self._received += data
+        if not self._head:
+            head, separator, body = self._received.partition(b"\r\n\r\n")
+            if not separator:
+                return
+            self._head = bytes(head).lower()
+            self._missing = int(self._head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+            self._received = body
+        if len(self._received) >= self._missing and self._answer and not self._answer.done():
+            self._answer.set_result((self._head, bytes(self._received)))
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The server or we have closed it."""
+        self.gone = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("it was closed before the answer had come"))
+
+    def close(self) -> None:
+        """Leave."""
+        self._transport.abort()
+
+
 @dataclass
 class Load:
     """Asks for ever other parts of some images.
 
     Attributes:
+        chance: of all loads, so that none asks for what another one asked for.
         statuses: how often each came while it was counted; 0 is a broken connection.
         latencies: of those that were answered with 200, in seconds.
         refused_badly: 503 without Retry-After.
@@ -68,6 +119,7 @@ class Load:
     """
 
     port: int
+    chance: random.Random
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     refused_badly: int = 0
@@ -76,14 +128,13 @@ class Load:
     bodies: list[bytes] = field(default_factory=list)
     counted_from: float = math.inf
     counted_to: float = math.inf
-    _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
-    _chance: random.Random = field(default_factory=lambda: random.Random(11))
+    _idle: list[Connection] = field(default_factory=list)
 
     def _path(self) -> str:
-        x, y = self._chance.randrange(WIDTH - PART), self._chance.randrange(HEIGHT - PART)
+        x, y = self.chance.randrange(WIDTH - PART), self.chance.randrange(HEIGHT - PART)
         # Of ever other widths as well: there are fewer corners than a long run has requests.
-        part = f"{x},{y},{self._chance.randrange(300, PART)},{PART}"
-        return f"/files:{self._chance.randrange(4)}.jpg/{part}/{SIDE},{SIDE}/0/default.jpg"
+        part = f"{x},{y},{self.chance.randrange(300, PART)},{PART}"
+        return f"/files:{self.chance.randrange(4)}.jpg/{part}/{SIDE},{SIDE}/0/default.jpg"
 
     async def one(self) -> None:
         """One request, over a kept connection that is free, or a new one."""
@@ -94,7 +145,7 @@ class Load:
         try:
             async with asyncio.timeout(60):
                 status, retry, body = await self._exchange(self._path())
-        except (OSError, asyncio.IncompleteReadError):  # a time-out is an OSError
+        except OSError:  # a time-out is one as well
             pass
         finally:
             self.under_way -= 1
@@ -108,22 +159,23 @@ class Load:
                     self.bodies.append(body)
 
     async def _exchange(self, path: str) -> tuple[int, bool, bytes]:
-        reader, writer = (
-            self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self.port)
-        )
+        while self._idle and self._idle[-1].gone:
+            self._idle.pop()
+        connection = self._idle.pop() if self._idle else await self._connect()
         try:
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            length = head.partition("content-length: ")[2].partition("\r\n")[0]
-            body = await reader.readexactly(int(length or 0))
+            head, body = await connection.ask(path)
         except BaseException:
-            writer.transport.abort()
+            connection.close()
             raise
-        if "connection: close" in head:
-            writer.transport.abort()
+        if b"connection: close" in head:
+            connection.close()
         else:
-            self._idle.append((reader, writer))
-        return int(head.split()[1]), "\r\nretry-after: " in head, body
+            self._idle.append(connection)
+        return int(head.split(None, 2)[1]), b"\r\nretry-after: " in head, body
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(Connection, "127.0.0.1", self.port))[1]
 
     async def closed_loop(self, clients: int, seconds: float) -> float:
         """So many clients, each of which waits; the goodput."""
@@ -167,8 +219,8 @@ class Load:
 
     def close(self) -> None:
         """Leave."""
-        for _, writer in self._idle:
-            writer.transport.abort()
+        for connection in self._idle:
+            connection.close()
 
 
 def percentiles(seconds: list[float]) -> tuple[float, float]:
@@ -177,11 +229,11 @@ def percentiles(seconds: list[float]) -> tuple[float, float]:
     return found[len(found) // 2] * 1000, found[min(len(found) - 1, int(len(found) * 0.99))] * 1000
 
 
-async def find_peak(port: int, seconds: float) -> float:
+async def find_peak(port: int, chance: random.Random, seconds: float) -> float:
     """The goodput at which more clients bring no more."""
     peak, best_at = 0.0, 0
     for clients in (1, 2, 4, 8, 16, 32):
-        load = Load(port)
+        load = Load(port, chance)
         goodput = await load.closed_loop(clients, seconds)
         load.close()
         load.check_bodies()
@@ -199,13 +251,13 @@ async def find_peak(port: int, seconds: float) -> float:
 
 async def run(port: int, times: float, seconds: float) -> bool:
     """Measure; whether both bars hold."""
-    loop = asyncio.get_running_loop()
+    loop, chance = asyncio.get_running_loop(), random.Random(11)
     # A process that is started anew: what the load does in this one must not delay what is measured there.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as beside:
         await loop.run_in_executor(beside, hot_latencies, port, 1.0)  # also makes the tiles
         idle = percentiles(await loop.run_in_executor(beside, hot_latencies, port, seconds / 2))
-        peak = await find_peak(port, seconds / 4)
-        load = Load(port)
+        peak = await find_peak(port, chance, seconds / 3)
+        load = Load(port, chance)
         with tqdm(total=1, desc=f"{peak * times:.0f} a second", bar_format="{desc} for {elapsed}"):
             hot = loop.run_in_executor(beside, hot_latencies, port, seconds + SETTLE)
             overload = await load.open_loop(peak * times, seconds)

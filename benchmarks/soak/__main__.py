@@ -80,7 +80,7 @@ async def _soak(options: argparse.Namespace, crowd: Crowd, saboteur: Saboteur, s
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _run(options: argparse.Namespace, scratch: Path, record: contextlib.ExitStack) -> int:
+async def _run(options: argparse.Namespace, scratch: Path, files: contextlib.ExitStack) -> int:
     pictures = await asyncio.to_thread(make_sources, scratch / "images")
     sizes = {name: picture.size for name, picture in pictures.items()}
     targets = make_targets(sizes, options.targets, options.seed)
@@ -93,7 +93,7 @@ async def _run(options: argparse.Namespace, scratch: Path, record: contextlib.Ex
         _spoil_one(references)
     site = await asyncio.to_thread(start, scratch / "server", scratch / "images", Budgets())
     try:
-        return await _soak_and_tell(options, site, references, sizes, record)
+        return await _soak_and_tell(options, site, references, sizes, files)
     finally:
         await asyncio.to_thread(site.server.end)
 
