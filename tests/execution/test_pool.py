@@ -162,7 +162,10 @@ async def test_a_full_queue_refuses_at_once(make_pool: PoolMaker) -> None:
     assert time.perf_counter() - started < 0.3
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 1
+    with pytest.raises(ServerBusy):
+        pool.check_room()
     assert len(await asyncio.gather(*accepted)) == 3
+    pool.check_room()
 
 
 async def test_cancelled_work_that_waits_is_never_done(make_pool: PoolMaker) -> None:

@@ -11,7 +11,7 @@ import pytest
 from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.tiers import DerivativeCache
-from iiif_server.errors import ImageNotFound, InvalidRequest, SourceChanging, UnreadableSource
+from iiif_server.errors import ImageNotFound, InvalidRequest, ServerBusy, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome
 from iiif_server.iiif import v2, v3
 from iiif_server.iiif.geometry import Dimensions
@@ -32,7 +32,10 @@ REQUEST = ImageRequest(
 
 
 class LendingProfile(FakeProfile):
-    hints: list[object]
+    def __init__(self, tmp_path):
+        super().__init__(tmp_path)
+        self.hints = []
+
     media_type: str | None = None
 
     async def get_info(self, name):
@@ -40,7 +43,7 @@ class LendingProfile(FakeProfile):
 
     @asynccontextmanager
     async def use_source(self, info, size_hint=None):
-        self.hints = [*getattr(self, "hints", []), size_hint]
+        self.hints.append(size_hint)
         yield Path("/source") / info.name
 
 
@@ -51,7 +54,11 @@ class RenderingPool:
         self.profile = profile
         self.tasks = []
         self.changes = []
-        self.fails = False
+        self.fails = self.is_full = False
+
+    def check_room(self):
+        if self.is_full:
+            raise ServerBusy("full")
 
     async def run(self, task):
         self.tasks.append(task)
@@ -389,3 +396,13 @@ async def test_a_tile_that_fits_only_without_its_neighbours_is_made_without_them
     assert [task.argument.is_alone for task in pool.tasks] == [False, True]
     assert pool.tasks[0].memory > 1_400_000_000
     assert pool.tasks[1].memory < 800_000_000
+
+
+async def test_without_room_for_it_nothing_is_done_for_a_request(parts):
+    """No source is lent, which may have to be fetched."""
+    profile, pool, service = parts
+    pool.is_full = True
+    with pytest.raises(ServerBusy):
+        await body(service)
+    assert not profile.hints
+    assert not pool.tasks

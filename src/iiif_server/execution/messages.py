@@ -70,6 +70,14 @@ class Orders:
 class TaskRunner(Protocol):
     """Whatever runs tasks; the services know no more of it."""
 
+    def check_room(self) -> None:
+        """Refuse as :meth:`run` would for want of room, before anything is done for a task.
+
+        Raises:
+            ServerBusy: too many tasks wait.
+        """
+        ...
+
     async def run(self, task: Task) -> Outcome:
         """Run a task and return what its handler did, or raise what it raised."""
         ...

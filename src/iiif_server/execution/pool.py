@@ -114,6 +114,16 @@ class WorkerPool:
             self._line.discard(job)
             raise
 
+    def check_room(self) -> None:
+        """Refuse as :meth:`run` would for want of room: what precedes a task need not be done then.
+
+        Raises:
+            ServerBusy: the line is full.
+        """
+        if self._line.is_full:
+            self._counts["refused"] += 1
+            raise self._busy()
+
     async def close(self, grace: float = 10.0) -> None:
         """Refuse new tasks, finish accepted ones for ``grace`` seconds at most, and end every worker.
 

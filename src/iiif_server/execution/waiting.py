@@ -70,9 +70,14 @@ class WaitingLine:
     def __iter__(self) -> Iterator[Job]:
         return chain(self._light, self._heavy)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for any job."""
+        return len(self) >= self._capacity
+
     def add(self, job: Job) -> bool:
         """Let a job wait; False if there is no room."""
-        if len(self) >= self._capacity or (job.is_heavy and len(self._heavy) >= (self._capacity + 1) // 2):
+        if self.is_full or (job.is_heavy and len(self._heavy) >= (self._capacity + 1) // 2):
             return False
         self._arrivals += 1
         self._lane(job)[job] = self._arrivals

@@ -282,6 +282,7 @@ class ImageService:
             await self._cache.put(key, made.body)
 
     async def _render(self, prepared: PreparedImage, *, is_alone: bool = False) -> Outcome:
+        self._pool.check_room()  # under a flood, most of what the server does is refusing
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         # Smaller copies are of the first page.
         hint = operation.size if operation.is_full_region and identifier.page == 1 else None
