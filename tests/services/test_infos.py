@@ -152,6 +152,9 @@ class FakePool:
     def __init__(self):
         self.tasks = []
 
+    def check_room(self):
+        pass
+
     async def run(self, task):
         self.tasks.append(task)
         await asyncio.sleep(0.01)
