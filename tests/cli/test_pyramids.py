@@ -158,6 +158,15 @@ def test_a_build_that_was_killed_goes_on_where_it_was(house):
     assert not list(house.directory.glob("cache/pyramids/??/.*"))
 
 
+@pytest.fixture
+def heeded_ctrl_c():
+    """A shell has what it runs in the background ignore it, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_ends_it_and_leaves_nothing_half(house):
     house.pictures(6)
     process = subprocess.Popen(
