@@ -18,7 +18,7 @@ from iiif_server.testing import mean_difference
 
 HEADERS = {"Accept-Encoding": "identity"}
 AT_ONCE = 4
-FAR_OFF = 14.0
+FAR_OFF = 20.0
 """By so many of 256 levels, on average, an image may differ from its drawing: loss and scaling."""
 
 LEAST_SIDE = 32
