@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from iiif_server.api import (
     hookimpl,
 )
 
+_ROOT_SECONDS = 1.0
 _LISTED_SUFFIXES = frozenset(f".{suffix}" for known in SOURCE_FORMATS for suffix in known.suffixes)
 
 
@@ -47,9 +49,12 @@ class DiskProfile(FileProfile[DiskOptions]):
     links that leave the directory are followed only if the options say so.
     """
 
+    finds_real_paths = True
+
     def __init__(self, context: ProfileContext, options: DiskOptions) -> None:
         super().__init__(context, options)
         self._directory = options.path or context.source_path
+        self._root, self._root_until = "", 0.0
 
     @property
     def source_directory(self) -> Path:
@@ -62,7 +67,7 @@ class DiskProfile(FileProfile[DiskOptions]):
         # An empty, hidden, "." or ".." part names nothing; an absolute name begins with an empty one.
         if any(not part or part.startswith(".") or "\0" in part for part in parts):
             raise self._refused(name, "no file can have this name")
-        root = os.path.realpath(self._directory)
+        root = self._resolved_directory()
         path = os.path.realpath(os.path.join(root, *parts), strict=True)
         inside = path.startswith(root.rstrip(os.sep) + os.sep)
         if not inside and not self.options.follow_symlinks:
@@ -76,6 +81,13 @@ class DiskProfile(FileProfile[DiskOptions]):
     async def list_names(self, after: str | None, limit: int) -> Sequence[str]:
         """The names of files that look like images, each directory in order of its names."""
         return await asyncio.to_thread(lambda: list(islice(self._walk(after), limit)))
+
+    def _resolved_directory(self) -> str:
+        """The directory without links, looked up at most once a second: each look costs a call per part."""
+        now = time.monotonic()
+        if now >= self._root_until:
+            self._root, self._root_until = os.path.realpath(self._directory), now + _ROOT_SECONDS
+        return self._root
 
     def _refused(self, name: str, reason: str) -> ImageNotFound:
         return ImageNotFound(log=f"{self.context.name}: no image {name!r}: {reason}")

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import aiofiles
 
@@ -41,6 +41,9 @@ def file_version(status: os.stat_result) -> str:
 
 class FileProfile(Profile[OptionsT]):
     """A profile whose images are files of this machine. Subclass it, and write :meth:`find`."""
+
+    finds_real_paths: ClassVar[bool] = False
+    """Whether :meth:`find` gives paths without links in them, which then need not be resolved once more."""
 
     @abstractmethod
     def find(self, name: str) -> Path | None:
@@ -99,7 +102,7 @@ def _look_up(profile: FileProfile[Any], name: str) -> _Found:
         named = profile.find(name)
         if named is None:
             raise _not_found(profile, name, "there is none")
-        path = Path(os.path.realpath(named, strict=True))
+        path = named if profile.finds_real_paths else Path(os.path.realpath(named, strict=True))
         status = os.stat(path, follow_symlinks=False)
     except (OSError, ValueError) as error:  # ValueError: surrogates that no file name can have
         raise _not_found(profile, name, str(error)) from None
