@@ -56,6 +56,17 @@ async def test_what_a_worker_held_is_gone_with_it() -> None:
     assert not warmth.is_warm(job(), 0)
 
 
+async def test_what_is_made_anew_is_waited_for_like_the_first_time() -> None:
+    warmth = Warmth()
+    warmth.began(job(), 0)
+    warmth.ended(job(), 0.0, 3.0)
+    warmth.forget(0)
+    warmth.began(job(admitted=100), 1)
+    assert warmth.patience_ends(job(admitted=100)) == inf  # it will be there when those 3 seconds are over
+    warmth.ended(job(), 100.0, 103.0)
+    assert warmth.patience_ends(job(admitted=100)) == 106
+
+
 def test_the_shares_of_a_source_are_spread_over_the_workers() -> None:
     for slots in (1, 2, 5):
         first = [rank_slots("source", slots, share)[0] for share in range(slots)]

@@ -57,8 +57,12 @@ class Warmth:
 
     def began(self, job: Job, slot: int) -> None:
         """A slot was given a job."""
-        if (key := _key(job)) is not None:
-            self._known.setdefault(key, _Common()).slots.add(slot)
+        if (key := _key(job)) is None:
+            return
+        common = self._known.setdefault(key, _Common())
+        if not common.slots:  # it went with its workers, and is made anew
+            common.cost = None
+        common.slots.add(slot)
 
     def ended(self, job: Job, began: float, now: float) -> None:
         """A job is done, successfully or not; what others waited for until now was not in vain."""
