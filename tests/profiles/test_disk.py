@@ -168,3 +168,14 @@ async def test_lists_what_can_be_read(make, tmp_path):
     profile.__init__(profile.context, DiskOptions(rights="x", path=tmp_path / "many"))
 
     assert set(await profile.list_names(None, 100)) == known | {"y.JPG"}
+
+
+def test_a_plain_name_costs_a_look_at_each_part_below_the_directory(make, root, monkeypatch):
+    """The directory itself is looked up once a second: names are looked up three times for an image."""
+    profile = make()
+    profile.find("b.jpg")
+    looks = []
+    real = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path, **given: looks.append(path) or real(path, **given))
+    assert profile.find("sub/c.tif") == root / "sub" / "c.tif"
+    assert looks == [f"{root}/sub", f"{root}/sub/c.tif"]

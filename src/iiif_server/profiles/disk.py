@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import posixpath
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -68,7 +69,16 @@ class DiskProfile(FileProfile[DiskOptions]):
         if any(not part or part.startswith(".") or "\0" in part for part in parts):
             raise self._refused(name, "no file can have this name")
         root = self._resolved_directory()
-        path = os.path.realpath(os.path.join(root, *parts), strict=True)
+        path = root.rstrip(os.sep)
+        for part in parts:
+            path = f"{path}{os.sep}{part}"
+            if stat.S_ISLNK(os.lstat(path).st_mode):
+                return self._followed(name, root, os.path.join(root, *parts))
+        return Path(path)
+
+    def _followed(self, name: str, root: str, link: str) -> Path:
+        """Where a path with links in it leads, if that may be served."""
+        path = os.path.realpath(link, strict=True)
         inside = path.startswith(root.rstrip(os.sep) + os.sep)
         if not inside and not self.options.follow_symlinks:
             raise self._refused(name, f"it lies outside {root}, at {path}")
