@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 from iiif_server.caches.derivative import Derivative, FileSlice
+from iiif_server.caches.disk import DiskCache
+from iiif_server.caches.tiers import DerivativeCache
 
 
 def key_of(name: object) -> str:
@@ -20,6 +22,20 @@ def body_of(derivative: Derivative | None) -> bytes | None:
         body = derivative.body.read() if isinstance(derivative.body, FileSlice) else derivative.body
     assert len(body) == derivative.length
     return body
+
+
+async def stored(disk: DiskCache, key: str) -> Derivative | None:
+    """What a cache has under a key, which the caller closes; no right to make it is kept."""
+    found = await disk.claim(key)
+    if found is True:
+        disk.release(key)
+    return found if isinstance(found, Derivative) else None
+
+
+async def cached(cache: DerivativeCache, key: str) -> Derivative | None:
+    """The same of a cache in tiers."""
+    async with cache.making(key) as found:
+        return found
 
 
 def entry_path(directory: Path, key: str) -> Path:

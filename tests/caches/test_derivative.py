@@ -17,6 +17,18 @@ def test_a_slice_reads_its_stretch_of_the_file_and_closes_it(tmp_path: Path) -> 
     piece.close()
 
 
+def test_the_last_of_several_users_closes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"body")
+    piece = FileSlice(FileIO(path), 0, 4)
+    derivative = Derivative(piece, 4)
+    derivative.share()
+    derivative.close()
+    assert piece.read() == b"body"
+    derivative.close()
+    assert piece.file.closed
+
+
 def test_a_slice_of_a_file_that_was_cut_ends_early(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"headbo")

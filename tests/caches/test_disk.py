@@ -16,17 +16,17 @@ from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.owned import MARKER
 from iiif_server.caches.roster import ROSTER
 from tests.caches.conftest import DiskMaker
-from tests.caches.helpers import body_of, entries, entry_path, key_of, temporaries
+from tests.caches.helpers import body_of, entries, entry_path, key_of, stored, temporaries
 
 KEY = key_of("image")
 
 
 async def test_what_was_put_is_got_back(disk: DiskCache) -> None:
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     await disk.put(KEY, b"body")
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
     await disk.put(KEY, b"replaced")
-    assert body_of(await disk.get(KEY)) == b"replaced"
+    assert body_of(await stored(disk, KEY)) == b"replaced"
     counts = disk.statistics()
     assert (counts["hits"], counts["misses"], counts["writes"], counts["failures"]) == (2, 1, 2, 0)
 
@@ -34,7 +34,7 @@ async def test_what_was_put_is_got_back(disk: DiskCache) -> None:
 async def test_a_second_cache_sees_what_the_first_one_wrote(make_disk: DiskMaker) -> None:
     one, other = make_disk(), make_disk()
     await one.put(KEY, b"body")
-    assert body_of(await other.get(KEY)) == b"body"
+    assert body_of(await stored(other, KEY)) == b"body"
 
 
 async def test_large_bodies_come_as_a_slice_of_an_open_file(make_disk: DiskMaker, tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ async def test_large_bodies_come_as_a_slice_of_an_open_file(make_disk: DiskMaker
     small, large = os.urandom(1000), os.urandom(1001)
     await disk.put(key_of("small"), small)
     await disk.put(key_of("large"), large)
-    assert body_of(await disk.get(key_of("small"))) == small
-    derivative = await disk.get(key_of("large"))
+    assert body_of(await stored(disk, key_of("small"))) == small
+    derivative = await stored(disk, key_of("large"))
     assert derivative is not None
     assert isinstance(derivative.body, FileSlice)
     # The eviction that comes in between hurts nobody who has it open.
@@ -64,11 +64,11 @@ async def test_damage_is_a_miss_and_is_removed(
     damages += [whole + b"\0", bytes(len(whole)), whole[:-1] + bytes([whole[-1] ^ 1])]
     for number, damaged in enumerate(damages):
         path.write_bytes(damaged)
-        assert await disk.get(KEY) is None
+        assert await stored(disk, KEY) is None
         assert not path.exists()
         assert disk.statistics()["damaged"] == number + 1
     await disk.put(KEY, body)
-    assert body_of(await disk.get(KEY)) == body
+    assert body_of(await stored(disk, KEY)) == body
     assert len(caplog.messages) == 1
 
 
@@ -76,7 +76,7 @@ async def test_the_file_of_another_key_is_a_miss(disk: DiskCache, tmp_path: Path
     other = KEY[:2] + key_of("other")[2:]
     await disk.put(other, b"somebody else's picture")
     entry_path(tmp_path / "cache", other).rename(entry_path(tmp_path / "cache", KEY))
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     assert entries(tmp_path / "cache") == []
 
 
@@ -88,7 +88,7 @@ async def test_a_use_is_recorded_now_and_then(make_disk: DiskMaker, tmp_path: Pa
     for age, is_recorded in ((50, False), (200, True), (-5000, True)):
         os.utime(path, times=(now - age,) * 2)
         before = path.stat().st_mtime_ns
-        body_of(await disk.get(KEY))
+        body_of(await stored(disk, KEY))
         assert (path.stat().st_mtime_ns != before) == is_recorded
         if is_recorded:
             assert abs(path.stat().st_mtime - now) < 60
@@ -100,11 +100,11 @@ async def test_what_is_used_outlives_what_is_not(make_disk: DiskMaker, tmp_path:
         await disk.put(key_of(number), bytes(20_000))
         old = time.time() - 5000 + number
         os.utime(entry_path(tmp_path / "cache", key_of(number)), times=(old, old))
-    body_of(await disk.get(key_of(0)))
+    body_of(await stored(disk, key_of(0)))
     for number in range(40, 60):
         await disk.put(key_of(number), bytes(20_000))
-    assert body_of(await disk.get(key_of(0))) is not None
-    assert await disk.get(key_of(1)) is None
+    assert body_of(await stored(disk, key_of(0))) is not None
+    assert await stored(disk, key_of(1)) is None
     assert disk.statistics()["evicted"] > 10
     assert disk.statistics()["known_bytes"] <= 1 << 20
 
@@ -112,14 +112,14 @@ async def test_what_is_used_outlives_what_is_not(make_disk: DiskMaker, tmp_path:
 async def test_a_body_beyond_an_eighth_of_the_budget_is_not_kept(make_disk: DiskMaker) -> None:
     disk = make_disk(1 << 20)
     await disk.put(KEY, bytes(1 << 17))
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     assert disk.statistics()["too_large"] == 1
 
 
 async def test_many_at_once(disk: DiskCache, tmp_path: Path) -> None:
     bodies = {key_of(number): os.urandom(3000) for number in range(200)}
     await asyncio.gather(*(disk.put(key, body) for key, body in bodies.items()))
-    found = await asyncio.gather(*(disk.get(key) for key in bodies for _ in range(3)))
+    found = await asyncio.gather(*(stored(disk, key) for key in bodies for _ in range(3)))
     assert [body_of(one) for one in found] == [body for body in bodies.values() for _ in range(3)]
     assert temporaries(tmp_path / "cache") == []
 
@@ -140,7 +140,7 @@ async def test_a_file_opened_for_somebody_who_left_is_closed(
         return opened[0]
 
     monkeypatch.setattr(disk._directory, "open", slow)
-    reader = asyncio.create_task(disk.get(KEY))
+    reader = asyncio.create_task(stored(disk, KEY))
     await asyncio.to_thread(entered.wait, 10)
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -152,19 +152,19 @@ async def test_a_file_opened_for_somebody_who_left_is_closed(
 
 async def test_a_read_given_up_before_its_turn_opens_nothing(disk: DiskCache) -> None:
     await disk.put(KEY, b"body")
-    readers = [asyncio.create_task(disk.get(KEY)) for _ in range(100)]
+    readers = [asyncio.create_task(stored(disk, KEY)) for _ in range(100)]
     await asyncio.sleep(0)
     for reader in readers:
         reader.cancel()
     await asyncio.wait(readers)
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
 
 
 async def test_a_closed_cache_misses_and_drops(disk: DiskCache) -> None:
     await disk.put(KEY, b"body")
     await disk.close()
     await disk.close()
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     await disk.put(KEY, b"body")
     assert disk.statistics()["writes"] == 1
 
@@ -177,7 +177,7 @@ async def test_reads_do_not_queue_behind_a_slow_write(
     monkeypatch.setattr(disk._directory, "write", lambda *_: leave.wait(10))
     writer = asyncio.create_task(disk.put(key_of("other"), b"body"))
     await asyncio.sleep(0.01)
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
     assert not writer.done()
     leave.set()
     await writer
@@ -186,7 +186,7 @@ async def test_reads_do_not_queue_behind_a_slow_write(
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "G" * 40])
 async def test_what_is_no_key_is_a_mistake_of_the_caller(disk: DiskCache, key: str) -> None:
     with pytest.raises(ValueError, match="not a derivative key"):
-        await disk.get(key)
+        await stored(disk, key)
     with pytest.raises(ValueError, match="not a derivative key"):
         await disk.put(key, b"body")
 
@@ -221,10 +221,10 @@ async def test_starting_and_reading_scan_nothing_however_much_is_stored(
     monkeypatch.setattr(os, "listdir", counting(os.listdir))
     disk = make_disk(100 << 30)
     assert await disk.start()
-    assert await disk.get(key_of("absent")) is None
+    assert await stored(disk, key_of("absent")) is None
     assert scans == []
     # The first write looks at its own group of leaves only.
     await disk.put(KEY, b"body")
     assert len(scans) == 1
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
     assert len(entries(twenty_thousand)) == 20_001

@@ -13,7 +13,7 @@ import pytest
 
 from iiif_server.caches.disk import DiskCache
 from tests.caches.conftest import DiskMaker, Mount
-from tests.caches.helpers import body_of, entries, entry_path, key_of, temporaries
+from tests.caches.helpers import body_of, entries, entry_path, key_of, stored, temporaries
 
 KEY = key_of("image")
 
@@ -45,7 +45,7 @@ async def test_a_write_that_fails_is_dropped_and_the_next_one_works(
     assert disk.statistics()["failures"] == 1
     assert errno.errorcode[code] in caplog.text
     await disk.put(KEY, b"body")
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
 
 
 async def test_a_write_that_stops_half_way_leaves_nothing(
@@ -64,7 +64,7 @@ async def test_a_write_that_stops_half_way_leaves_nothing(
 
     monkeypatch.setattr(os, "write", stingy)
     await disk.put(KEY, bytes(50_000))
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     assert entries(tmp_path / "cache") == temporaries(tmp_path / "cache") == []
 
 
@@ -75,7 +75,7 @@ async def test_writes_in_small_portions_are_put_together(
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     await disk.put(KEY, bytes(range(200)))
     monkeypatch.undo()
-    assert body_of(await disk.get(KEY)) == bytes(range(200))
+    assert body_of(await stored(disk, KEY)) == bytes(range(200))
 
 
 @pytest.mark.parametrize("call", ["open", "pread", "fstat"])
@@ -86,8 +86,8 @@ async def test_a_read_that_fails_is_a_miss_and_removes_nothing(
     await disk.put(KEY, b"body")
     with monkeypatch.context() as patch:
         patch.setattr(os, call, failing(code))
-        assert await disk.get(KEY) is None
-    assert body_of(await disk.get(KEY)) == b"body"
+        assert await stored(disk, KEY) is None
+    assert body_of(await stored(disk, KEY)) == b"body"
     assert (disk.statistics()["failures"], disk.statistics()["damaged"]) == (1, 0)
 
 
@@ -109,7 +109,7 @@ async def test_a_full_disk_and_then_room_again(
     bodies = {key_of(number): os.urandom(90_000) for number in range(20)}
     for key, body in bodies.items():
         await disk.put(key, body)
-    found = {key: body_of(await disk.get(key)) for key in bodies}
+    found = {key: body_of(await stored(disk, key)) for key in bodies}
     kept = {key for key, body in found.items() if body is not None}
     assert 5 <= len(kept) < 12
     assert all(found[key] == bodies[key] for key in kept)
@@ -121,7 +121,7 @@ async def test_a_full_disk_and_then_room_again(
     for path in entries(volume / "cache"):
         path.unlink()
     await disk.put(KEY, b"body")
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
 
 
 async def test_a_volume_that_turns_read_only_still_serves_what_it_has(
@@ -135,20 +135,20 @@ async def test_a_volume_that_turns_read_only_still_serves_what_it_has(
     entry_path(volume / "cache", damaged).write_bytes(b"torn")
     remount("ro")
     await disk.put(key_of("other"), b"body")
-    assert await disk.get(key_of("other")) is None
-    assert await disk.get(damaged) is None
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert await stored(disk, key_of("other")) is None
+    assert await stored(disk, damaged) is None
+    assert body_of(await stored(disk, KEY)) == b"body"
     remount("rw")
     await disk.put(key_of("other"), b"body")
-    assert body_of(await disk.get(key_of("other"))) == b"body"
+    assert body_of(await stored(disk, key_of("other"))) == b"body"
 
 
 async def test_a_directory_that_is_deleted_comes_back(disk: DiskCache, tmp_path: Path) -> None:
     await disk.put(KEY, b"body")
     shutil.rmtree(tmp_path / "cache")
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     await disk.put(KEY, b"body")
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
 
 
 async def test_a_directory_deleted_again_and_again_under_load(make_disk: DiskMaker, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_a_directory_deleted_again_and_again_under_load(make_disk: DiskMak
         while not is_over:
             for key, body in bodies.items():
                 await disk.put(key, body)
-                assert body_of(await disk.get(key)) in (None, body)
+                assert body_of(await stored(disk, key)) in (None, body)
 
     async def delete() -> None:
         nonlocal is_over
@@ -172,7 +172,7 @@ async def test_a_directory_deleted_again_and_again_under_load(make_disk: DiskMak
     await asyncio.gather(delete(), *(load(disk) for disk in caches))
     for disk in caches:
         await disk.put(KEY, b"body")
-        assert body_of(await disk.get(KEY)) == b"body"
+        assert body_of(await stored(disk, KEY)) == b"body"
     assert temporaries(tmp_path / "cache") == []
 
 
@@ -186,14 +186,14 @@ async def test_a_directory_with_foreign_files_is_left_alone_until_it_is_emptied(
     assert not await disk.start()
     for number in range(20):
         await disk.put(key_of(number), b"body")
-        assert await disk.get(key_of(number)) is None
+        assert await stored(disk, key_of(number)) is None
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "original.tif" not in caplog.text
     assert [path.name for path in directory.iterdir()] == ["original.tif"]
 
     (directory / "original.tif").unlink()
     await disk.put(KEY, b"body")
-    assert body_of(await disk.get(KEY)) == b"body"
+    assert body_of(await stored(disk, KEY)) == b"body"
 
 
 async def test_a_name_of_ours_in_a_foreign_directory_is_not_removed(
@@ -204,7 +204,7 @@ async def test_a_name_of_ours_in_a_foreign_directory_is_not_removed(
     path.write_bytes(b"something else by the same name")
     (tmp_path / "cache" / "notes.txt").touch()
     disk = make_disk()
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     assert path.exists()
 
 
@@ -216,13 +216,13 @@ async def test_a_leaf_that_is_a_link_costs_its_own_entries_only(
     await disk.start()
     (tmp_path / "cache" / KEY[:2]).symlink_to(outside)
     await disk.put(KEY, b"body")
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     assert "ENOTDIR" in caplog.text
     assert list(outside.iterdir()) == []
     other = key_of("other")
     assert other[:2] != KEY[:2]
     await disk.put(other, b"body")
-    assert body_of(await disk.get(other)) == b"body"
+    assert body_of(await stored(disk, other)) == b"body"
 
 
 async def test_a_path_that_is_a_file_is_no_cache(make_disk: DiskMaker, tmp_path: Path) -> None:
@@ -230,5 +230,5 @@ async def test_a_path_that_is_a_file_is_no_cache(make_disk: DiskMaker, tmp_path:
     disk = make_disk(directory=tmp_path / "file")
     assert not await disk.start()
     await disk.put(KEY, b"body")
-    assert await disk.get(KEY) is None
+    assert await stored(disk, KEY) is None
     assert (tmp_path / "file").read_bytes() == b"notes"

@@ -15,7 +15,7 @@ import pytest
 
 from iiif_server.caches.directory import STALE_SECONDS
 from tests.caches.conftest import DiskMaker
-from tests.caches.helpers import body_of, bytes_below, entries, key_of, temporaries
+from tests.caches.helpers import body_of, bytes_below, entries, key_of, stored, temporaries
 
 MIB = 1 << 20
 SCRIPT = Path(__file__).with_name("writer.py")
@@ -74,7 +74,7 @@ async def test_a_writer_killed_at_any_moment_leaves_whole_entries_only(
     disk = make_disk(64 * MIB)
     assert entries(directory)
     for path in entries(directory):
-        body = body_of(await disk.get(path.stem))
+        body = body_of(await stored(disk, path.stem))
         assert body == bytes.fromhex(path.stem) * (size // 32)
     assert disk.statistics()["damaged"] == 0
     # What the killed ones left half done goes once it is old enough to be nobody's, at the next look.
@@ -96,7 +96,7 @@ async def test_readers_see_whole_bodies_while_others_write_the_same_keys(
     while any(writer.poll() is None for writer in writers):
         for number in range(0, 150, 5):
             digest = hashlib.blake2b(f"same {number}".encode(), digest_size=32)
-            body = body_of(await disk.get(digest.hexdigest()))
+            body = body_of(await stored(disk, digest.hexdigest()))
             assert body in (None, digest.digest() * 6_250)
             hits += body is not None
     assert hits

@@ -2,16 +2,19 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from iiif_server.caches import roster
 from iiif_server.caches.roster import ROSTER, UNKNOWN, Roster
 
 USER = """
 import sys, time
 from pathlib import Path
+from iiif_server.caches import roster
 from iiif_server.caches.roster import Roster
 Roster(Path(sys.argv[1])).enter()
 print("here", flush=True)
@@ -23,8 +26,8 @@ time.sleep(60)
 def others(tmp_path: Path) -> Iterator[list[Roster]]:
     rosters = [Roster(tmp_path) for _ in range(3)]
     yield rosters
-    for roster in rosters:
-        roster.leave()
+    for one in rosters:
+        one.leave()
 
 
 def test_users_come_and_go(others: list[Roster]) -> None:
@@ -52,6 +55,24 @@ def test_a_killed_process_is_not_counted_and_leaves_nothing(others: list[Roster]
         process.wait()
     assert others[0].count() == 1
     assert len(list((tmp_path / ROSTER).iterdir())) == 1
+
+
+def test_newcomers_are_noticed_at_once_and_the_dead_soon(
+    others: list[Roster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = others
+    first.enter()
+    for number, other in enumerate((second, third), 2):
+        time.sleep(0.02)  # the time of a directory is as fine as the system's clock ticks
+        other.enter()
+        first.notice()
+        assert first.users == number
+    counts = []
+    monkeypatch.setattr(first, "count", lambda: counts.append(1))
+    first.notice()  # third has come since second was counted
+    monkeypatch.setattr(roster, "_COUNT_SECONDS", 0)
+    first.notice()
+    assert counts == [1]
 
 
 def test_files_of_others_are_neither_counted_nor_touched(others: list[Roster], tmp_path: Path) -> None:

@@ -176,6 +176,11 @@ def test_a_plain_name_costs_a_look_at_each_part_below_the_directory(make, root, 
     profile.find("b.jpg")
     looks = []
     real = os.lstat
-    monkeypatch.setattr(os, "lstat", lambda path, **given: looks.append(path) or real(path, **given))
+
+    def lstat(path, **given):
+        looks.append(path)
+        return real(path, **given)
+
+    monkeypatch.setattr(os, "lstat", lstat)
     assert profile.find("sub/c.tif") == root / "sub" / "c.tif"
     assert looks == [f"{root}/sub", f"{root}/sub/c.tif"]

@@ -2,91 +2,95 @@
 
 from __future__ import annotations
 
-import asyncio
+import fcntl
 import os
-from collections.abc import Callable
+import struct
+import time
 from contextlib import suppress
+from threading import Lock
 from typing import Final
 
-from iiif_server.caches.directory import CacheDirectory, claim_name
-from iiif_server.caches.locks import create_locked, is_in_place
-from iiif_server.caches.owned import ForeignDirectory
-from iiif_server.caches.threads import Threads
-from iiif_server.errors import ServerBusy
+from iiif_server.caches.directory import CLAIMS, CacheDirectory
+from iiif_server.caches.locks import is_in_place
 
-_FIRST_PAUSE: Final = 0.01
-_LONGEST_PAUSE: Final = 0.25
+_LOOK_SECONDS: Final = 1.0
+_DIGITS: Final = 15
+"""So many digits of a key make the place of its byte: 60 bits, of the 63 that an offset has."""
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SET_LOCK: int | None = getattr(fcntl, "F_OFD_SETLK", None)  # Linux
 
 
 class Claims:
-    """Locked files, one for each derivative that is being made.
+    """Rights are locks on single bytes of one file, which stays empty: a key says which byte is its own.
 
-    The lock of a process that was killed is free at once. Where nothing can be locked (a full or read-only
-    disk, a file system without locks), there is no right to be had, and every process makes its own.
+    So a right costs a system call, and nothing is left on the disk by one that was given up or whose owner
+    was killed. Synchronous, for threads.
 
     Args:
         directory: that the processes share.
-        wait_seconds: how long another process may have a right before we do without.
-        complain: is told what keeps rights from being had.
     """
 
-    def __init__(
-        self, directory: CacheDirectory, wait_seconds: float, complain: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, directory: CacheDirectory) -> None:
         self._directory = directory
-        self._wait_seconds = wait_seconds
-        self._complain = complain
-        self._threads = Threads(1, "cache-claim")
+        self._path = directory.path / CLAIMS
+        self._opening = Lock()
+        self._fd: int | None = None
+        self._looked = 0.0
 
-    async def take(self, key: str) -> int | None:
-        """Wait for the right to make a derivative; ``None`` if there is none to be had.
+    def take(self, key: str) -> bool:
+        """Take the right to make a derivative; ``False`` while another process has it.
 
-        Whoever gets it looks into the cache again: the one before may have left the derivative there.
+        Raises:
+            ForeignDirectory: the directory is somebody else's.
+            OSError: there are no rights to be had: a full or read-only disk, a file system without locks.
         """
+        fd = self._open()
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                return await self._poll(key)
-        except TimeoutError:
-            return None
-        except (OSError, ForeignDirectory) as error:
-            self._complain(error)
-            return None
-        except ServerBusy:  # the cache was closed
-            return None
+            _lock(fd, fcntl.F_WRLCK, key)
+        except (BlockingIOError, PermissionError):  # POSIX leaves it open which
+            return False
+        return True
 
-    def release(self, key: str, claim: int) -> None:
-        """Give up a right. Returns at once, and never raises."""
-        self._threads.later(self._remove, key, claim)
+    def give_up(self, key: str) -> None:
+        """Give up a right, if it was had."""
+        if (fd := self._fd) is not None:
+            with suppress(OSError):  # closed meanwhile
+                _lock(fd, fcntl.F_UNLCK, key)
 
-    async def close(self) -> None:
-        """Give up what was given up, and end the thread."""
-        await self._threads.close()
+    def close(self) -> None:
+        """Give up every right."""
+        with self._opening:
+            self._close()
 
-    async def _poll(self, key: str) -> int | None:
-        def unwanted(claim: int) -> None:
-            self._remove(key, claim)
+    def _open(self) -> int:
+        """The file's descriptor. One that was deleted is made anew; rights in it are then worth nothing."""
+        with self._opening:
+            now = time.monotonic()
+            if self._fd is not None and now - self._looked > _LOOK_SECONDS:
+                self._looked = now
+                if not is_in_place(self._fd, str(self._path)):
+                    self._close()
+            if self._fd is None:
+                self._directory.claim()
+                self._fd, self._looked = os.open(self._path, _FLAGS, 0o640), now
+            return self._fd
 
-        pause = _FIRST_PAUSE
-        while (claim := await self._threads.run(self._try, key, unwanted=unwanted)) is None:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        return claim
+    def _close(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
-    def _try(self, key: str) -> int | None:
-        name = claim_name(key)
-        try:
-            with self._directory.leaf(key[:2]) as leaf:
-                return create_locked(name, leaf)
-        except FileNotFoundError:
-            self._directory.make_leaf(key[:2])
-            with self._directory.leaf(key[:2]) as leaf:
-                return create_locked(name, leaf)
 
-    def _remove(self, key: str, claim: int) -> None:
-        name = claim_name(key)
-        try:
-            with suppress(OSError), self._directory.leaf(key[:2]) as leaf:
-                if is_in_place(claim, name, leaf):
-                    os.unlink(name, dir_fd=leaf)
-        finally:
-            os.close(claim)
+def _lock(fd: int, kind: int, key: str) -> None:
+    """Lock or unlock a key's byte, without waiting.
+
+    A lock belongs to the open file, as with ``flock``. Elsewhere than on Linux it belongs to the process,
+    which is one that a cache of its own in the same process does not see.
+    """
+    place = int(key[:_DIGITS], 16)
+    if _SET_LOCK is None:
+        free = kind == fcntl.F_UNLCK
+        fcntl.lockf(fd, fcntl.LOCK_UN if free else fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    else:
+        fcntl.fcntl(fd, _SET_LOCK, struct.pack("hhqqi4x", kind, os.SEEK_SET, place, 1, 0))

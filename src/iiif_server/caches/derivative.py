@@ -10,7 +10,7 @@ from io import FileIO
 from typing import Protocol, Self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileSlice:
     """A body that is read from an open file, so that eviction can't pull it away from under a response.
 
@@ -18,11 +18,13 @@ class FileSlice:
         file: open for reading; its position is nobody's, so read with an offset (``sendfile``, ``pread``).
         offset: where the body starts.
         length: of the body, in bytes.
+        users: how many will close it.
     """
 
     file: FileIO
     offset: int
     length: int
+    users: int = 1
 
     def read(self) -> bytes:
         """The whole body. Reads the disk: not on the event loop."""
@@ -44,8 +46,10 @@ class FileSlice:
             position += len(piece)
 
     def close(self) -> None:
-        """Let go of the file. Closing twice is fine."""
-        self.file.close()
+        """Let go of the file; the last user closes it. What is closed stays so."""
+        self.users -= 1
+        if self.users <= 0:
+            self.file.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class Derivative:
         """A derivative that is in memory."""
         return cls(body, len(body))
 
+    def share(self) -> None:
+        """Have one more user, who closes it as well."""
+        if isinstance(self.body, FileSlice):
+            self.body.users += 1
+
     def close(self) -> None:
         """Let go of the open file, if there is one."""
         if isinstance(self.body, FileSlice):
@@ -80,20 +89,20 @@ class Derivative:
 class DerivativeStore(Protocol):
     """A cache tier behind memory: the disk, or something shared that a plugin brings.
 
-    No method raises when the storage fails: a ``get`` is a miss then, a ``put`` is dropped.
+    No method raises when the storage fails: nothing is found then, a ``put`` is dropped.
     """
 
-    async def get(self, key: str) -> Derivative | None:
-        """The whole, checked derivative, which the caller closes; or ``None``."""
-
     async def put(self, key: str, body: bytes) -> None:
-        """Keep a derivative, replacing one of the same key as a whole."""
+        """Keep a derivative, replacing one of the same key as a whole; gives up a right to make it."""
 
-    async def claim(self, key: str) -> int | None:
-        """The right to make what is missing, if others who use this store might make it, too; or ``None``."""
+    async def claim(self, key: str) -> Derivative | bool:
+        """The whole, checked derivative, which the caller closes; or, if it is missing, the right to make it.
 
-    def release(self, key: str, claim: int) -> None:
-        """Give up a right, once the derivative was put or will not be."""
+        ``False`` if nobody else might make it, too, or no right is to be had: it is then made without.
+        """
+
+    def release(self, key: str) -> None:
+        """Give up a right, as the derivative will not be put."""
 
     async def close(self) -> None:
         """Finish what is under way and let go of every resource."""

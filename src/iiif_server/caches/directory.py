@@ -7,25 +7,31 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from iiif_server.caches.keys import KEY_DIGITS
-from iiif_server.caches.locks import remove_unused
 from iiif_server.caches.owned import CREATE_FLAGS, NO_LEAF, OwnedDirectory
 from iiif_server.caches.roster import ROSTER
+
+CLAIMS: Final = "claims"
+"""The file, beside the leaves, whose bytes are locked by who makes something."""
 
 STALE_SECONDS: Final = 3600.0
 """A temporary file older than this lost its writer."""
 
 _ENTRY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.iiif", re.ASCII)
-_CLAIM = re.compile(rf"\.[0-9a-f]{{{KEY_DIGITS}}}\.claim", re.ASCII)
 _TEMPORARY = re.compile(rf"\.[0-9a-f]{{{KEY_DIGITS}}}\.[0-9a-f]{{16}}\.tmp", re.ASCII)
-_OUTDATED = re.compile(r"[0-9a-f]{40}\.iiif|\.[0-9a-f]{40}\.[0-9a-f]{16}\.tmp", re.ASCII)
-"""What the first format called its files: its keys did not tell whose a derivative is."""
+_OUTDATED = re.compile(
+    rf"[0-9a-f]{{40}}\.iiif|\.[0-9a-f]{{40}}\.[0-9a-f]{{16}}\.tmp|\.[0-9a-f]{{{KEY_DIGITS}}}\.claim", re.ASCII
+)
+"""What the first format called its files: its keys did not tell whose a derivative is. And former claims."""
+_SMALL = 1 << 20
+"""What is no larger is put together and written by one call."""
 # O_NONBLOCK: opening a FIFO must not hang a thread.
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -51,11 +57,6 @@ def file_name(key: str) -> str:
     return name
 
 
-def claim_name(key: str) -> str:
-    """The name of the file that whoever makes a key's entry has locked."""
-    return f".{file_name(key).removesuffix('.iiif')}.claim"
-
-
 class CacheDirectory(OwnedDirectory):
     """Files by key under one directory. Synchronous; safe for several processes at once; keeps no state.
 
@@ -64,7 +65,8 @@ class CacheDirectory(OwnedDirectory):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, _is_own, (ROSTER,))
+        super().__init__(path, _is_own, (ROSTER, CLAIMS))
+        self._writer, self._written = secrets.token_hex(4), count()
 
     def open(self, key: str) -> FileIO:
         """Open a key's entry for reading.
@@ -106,15 +108,11 @@ class CacheDirectory(OwnedDirectory):
     def look(self, leaf: str) -> Iterator[Found]:
         """The cache's own files in a leaf. What is of no more use is deleted on the way.
 
-        That is: what lost its writer or its owner, and files of the first format.
+        That is: what lost its writer, and files that earlier versions made.
         """
         with suppress(*NO_LEAF), self.leaf(leaf) as fd, os.scandir(fd) as items:
             for item in items:
                 is_entry = _ENTRY.fullmatch(item.name) is not None
-                if _CLAIM.fullmatch(item.name):
-                    with suppress(OSError):
-                        remove_unused(item.name, fd)  # whoever was killed over it
-                    continue
                 if not is_entry and not _is_own(item.name):
                     continue
                 try:
@@ -144,13 +142,12 @@ class CacheDirectory(OwnedDirectory):
 
     def _write(self, key: str, parts: tuple[bytes, ...]) -> None:
         name = file_name(key)
-        temporary = f".{key}.{secrets.token_hex(8)}.tmp"
+        temporary = f".{key}.{self._writer}{next(self._written) % 2**32:08x}.tmp"
         with self.leaf(key[:2]) as leaf:
             fd = os.open(temporary, CREATE_FLAGS, 0o640, dir_fd=leaf)
             try:
                 try:
-                    for part in parts:
-                        _write_all(fd, part)
+                    _write_all(fd, parts)
                 finally:
                     os.close(fd)  # network file systems and quotas report a full disk here
                 # No fsync: it costs several times the write; the reader's checksum finds what a crash tore.
@@ -162,10 +159,13 @@ class CacheDirectory(OwnedDirectory):
 
 
 def _is_own(name: str) -> bool:
-    return any(kind.fullmatch(name) for kind in (_ENTRY, _TEMPORARY, _CLAIM, _OUTDATED))
+    return any(kind.fullmatch(name) for kind in (_ENTRY, _TEMPORARY, _OUTDATED))
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+def _write_all(fd: int, parts: Sequence[bytes]) -> None:
+    if sum(map(len, parts)) <= _SMALL:
+        parts = (b"".join(parts),)
+    for part in parts:
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(fd, rest) :]

@@ -7,7 +7,6 @@ import errno
 import logging
 import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -19,16 +18,21 @@ from iiif_server.caches.directory import CacheDirectory, file_name
 from iiif_server.caches.entry import HEADER_BYTES, DamagedEntry, header, load
 from iiif_server.caches.owned import ForeignDirectory
 from iiif_server.caches.roster import Roster
+from iiif_server.caches.threads import Threads
 from iiif_server.caches.throttle import ThrottledLog
+from iiif_server.errors import ServerBusy
 
 logger = logging.getLogger(__name__)
 
 _READERS = 4
+_CLAIMED_SECONDS = 1.0
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.25
 _NO_CLAIM = "can't be shared: what several processes want is made by each"
 
 
 class DiskCache:
-    """Derivatives in files. Its failures cost speed and never raise: a get misses, a put is dropped.
+    """Derivatives in files. Its failures cost speed and never raise: nothing is found, a put is dropped.
 
     There is no index and nothing is scanned at start. File work runs in threads of its own; one of them does
     all the writing and evicting, so that reads never queue behind it.
@@ -60,11 +64,13 @@ class DiskCache:
         self._roster = Roster(directory)
         self._least_users = processes
         self._budget = Budget(self._directory, max_bytes, self._users, group_bytes)
-        self._claims = Claims(self._directory, claim_seconds, lambda error: self._complain(error, _NO_CLAIM))
+        self._claims = Claims(self._directory)
+        self._claim_seconds = claim_seconds
         self._small_bytes = small_bytes
         self._touch_seconds = touch_seconds
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="cache-read")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="cache-write")
+        self._readers = Threads(_READERS, "cache-read")
+        self._writer = Threads(1, "cache-write")
+        self._claimed_until = 0.0
         self._closed = False
         self._failing = False
         self._complaints = ThrottledLog(logger)
@@ -76,37 +82,23 @@ class DiskCache:
         Optional: every write tries again, so a cache that can't work yet does so once the reason is gone.
         """
         try:
-            await asyncio.wrap_future(self._writer.submit(self._claim_directory))
+            await self._writer.run(self._claim_directory)
         except (OSError, ForeignDirectory) as error:
             self._complain(error, "is out of use")
             self._failing = True
             return False
         return True
 
-    async def get(self, key: str) -> Derivative | None:
-        """The derivative under a key, whole and checked, which the caller closes; or ``None``."""
-        file_name(key)
-        derivative = None
-        if not self._closed:
-            try:
-                derivative = await self._load(key)
-            except FileNotFoundError:
-                pass
-            except DamagedEntry as error:
-                self._counters["damaged"] += 1
-                self._complaints.log(logging.WARNING, f"Derivative cache: {key} was removed: {error}")
-            except OSError as error:
-                self._complain(error, "could not be read")
-        self._counters["misses" if derivative is None else "hits"] += 1
-        return derivative
-
     async def put(self, key: str, body: bytes) -> None:
-        """Write a derivative; dropped if the disk refuses it, or if it is too large a part of the budget."""
+        """Write a derivative; dropped if the disk refuses it, or if it is too large a part of the budget.
+
+        A right to it is then given up.
+        """
         file_name(key)
         if self._closed:
             return
         try:
-            written = await asyncio.wrap_future(self._writer.submit(self._write, key, body))
+            written = await self._writer.run(self._write, key, body)
         except (OSError, ForeignDirectory) as error:
             self._complain(error, "could not be written")
             self._failing = True
@@ -114,27 +106,27 @@ class DiskCache:
             self._failing = False
             self._counters["writes" if written else "too_large"] += 1
 
-    async def claim(self, key: str) -> int | None:
-        """The right to make a derivative; ``None`` if nobody else is there, or none is to be had.
+    async def claim(self, key: str) -> Derivative | bool:
+        """See :meth:`DerivativeStore.claim`. Waits while another process has the right."""
+        file_name(key)
+        found: Derivative | bool = False
+        if not self._closed:
+            with suppress(TimeoutError, ServerBusy):  # the latter: closed meanwhile
+                async with asyncio.timeout(self._claim_seconds):
+                    found = await self._poll(key)
+        self._counters["hits" if isinstance(found, Derivative) else "misses"] += 1
+        return found
 
-        The one who has it looks again before making the derivative, and gives the right up by
-        :meth:`release`.
-        """
-        if self._closed or self._users() == 1:
-            return None
-        return await self._claims.take(key)
-
-    def release(self, key: str, claim: int) -> None:
-        """Give up a right, once the derivative is written or will not be."""
-        self._claims.release(key, claim)
+    def release(self, key: str) -> None:
+        """Give up a right. Returns at once, and never raises."""
+        self._readers.later(self._claims.give_up, key)
 
     async def close(self) -> None:
         """Finish what is under way, and end the threads."""
         self._closed = True
-        await self._claims.close()
-        for executor in (self._readers, self._writer):
-            await asyncio.to_thread(executor.shutdown)
-        await asyncio.to_thread(self._roster.leave)
+        for threads in (self._readers, self._writer):
+            await threads.close()
+        await asyncio.to_thread(self._leave)
 
     def statistics(self) -> dict[str, int]:
         """Counters and gauges by name.
@@ -150,27 +142,65 @@ class DiskCache:
             "max_bytes": self.max_bytes,
         }
 
-    async def _load(self, key: str) -> Derivative:
-        future = self._readers.submit(self._read, key)
+    async def _poll(self, key: str) -> Derivative | bool:
+        def unwanted(found: Derivative | bool) -> None:
+            if isinstance(found, Derivative):
+                found.close()
+            elif found:
+                self._claims.give_up(key)
+
+        pause = _FIRST_PAUSE
+        while (found := await self._readers.run(self._load_or_claim, key, unwanted=unwanted)) is None:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return found
+
+    def _load_or_claim(self, key: str) -> Derivative | bool | None:
+        """The derivative, or whether the right to make it was had; ``None`` while another process has it."""
+        if (derivative := self._load(key)) is not None:
+            return derivative
+        self._roster.notice()  # what is missing is about to be made: are there others who might do so?
+        if self._users() == 1:
+            return False
         try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            future.add_done_callback(_close_unwanted)  # the thread may just have opened the file
-            raise
+            if not self._claims.take(key):
+                return None
+        except (OSError, ForeignDirectory) as error:
+            self._complain(error, _NO_CLAIM)
+            return False
+        if (derivative := self._load(key)) is not None:  # by whoever had the right before
+            self._claims.give_up(key)
+            return derivative
+        return True
+
+    def _load(self, key: str) -> Derivative | None:
+        try:
+            return self._read(key)
+        except FileNotFoundError:
+            pass
+        except DamagedEntry as error:
+            self._counters["damaged"] += 1
+            self._complaints.log(logging.WARNING, f"Derivative cache: {key} was removed: {error}")
+        except OSError as error:
+            self._complain(error, "could not be read")
+        return None
 
     def _users(self) -> int:
         return max(self._least_users, self._roster.users)
 
     def _claim_directory(self) -> None:
-        self._directory.claim()
-        self._roster.enter()
+        """Make sure that the directory is there and this process is counted, at most once a second."""
+        if (now := time.monotonic()) >= self._claimed_until:
+            self._directory.claim()
+            self._roster.enter()
+            self._claimed_until = now + _CLAIMED_SECONDS
+
+    def _leave(self) -> None:
+        self._claims.close()
+        self._roster.leave()
 
     def _read(self, key: str) -> Derivative:
-        try:
-            file = self._directory.open(key)
-        except FileNotFoundError:
-            self._roster.count()  # what is missing is about to be made: are there others who might do so?
-            raise
+        file = self._directory.open(key)
         try:
             self._touch(file)
             return load(file, key, self._small_bytes)
@@ -190,11 +220,14 @@ class DiskCache:
                 os.utime(file.fileno())
 
     def _write(self, key: str, body: bytes) -> bool:
-        self._claim_directory()
-        if not self._budget.make_room(key, HEADER_BYTES + len(body)):
-            return False
-        self._directory.write(key, header(key, body), body)
-        return True
+        try:
+            self._claim_directory()
+            if not self._budget.make_room(key, HEADER_BYTES + len(body)):
+                return False
+            self._directory.write(key, header(key, body), body)
+            return True
+        finally:
+            self._claims.give_up(key)
 
     def _complain(self, error: Exception, what: str) -> None:
         self._counters["failures"] += 1
@@ -207,6 +240,5 @@ class DiskCache:
             )
 
 
-def _close_unwanted(future: Future[Derivative]) -> None:
-    if not future.cancelled() and future.exception() is None:
-        future.result().close()
+def _close(derivative: Derivative) -> None:
+    derivative.close()

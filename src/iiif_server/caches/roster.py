@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ ROSTER: Final = "processes"
 UNKNOWN: Final = 2
 """The number of users that is assumed where files can't be made or locked."""
 
+_COUNT_SECONDS = 1.0
 _NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
@@ -38,6 +40,8 @@ class Roster:
         self._directory = directory / ROSTER
         self._own = self._directory / secrets.token_hex(8)
         self._fd: int | None = None
+        self._seen = 0  # the directory's time at the last count
+        self._counted = 0.0
 
     def enter(self) -> None:
         """Be counted from now on. Does nothing if that is so already."""
@@ -57,6 +61,14 @@ class Roster:
         else:
             self.count()
 
+    def notice(self) -> None:
+        """Count anew if somebody came or left, or a second has passed: one may have died. One system call."""
+        with suppress(OSError):
+            is_as_seen = os.stat(self._directory).st_mtime_ns == self._seen
+            if is_as_seen and time.monotonic() - self._counted < _COUNT_SECONDS:
+                return
+        self.count()
+
     def count(self) -> int:
         """Count the users, and clear away the files of those that died.
 
@@ -64,6 +76,7 @@ class Roster:
         """
         if self._fd is not None:
             try:
+                self._seen, self._counted = os.stat(self._directory).st_mtime_ns, time.monotonic()
                 names = [name for name in os.listdir(self._directory) if _NAME.fullmatch(name)]
                 others = [name for name in names if name != self._own.name]
                 self.users = 1 + sum(not remove_unused(f"{self._directory}/{name}") for name in others)

@@ -61,17 +61,6 @@ class DerivativeCache:
             body = self._pending.get(key)
         return None if body is None else Derivative.of(body)
 
-    async def get(self, key: str) -> Derivative | None:
-        """A derivative from any tier, which the caller closes; or ``None``. Follows a :meth:`get_fast`."""
-        if (found := self.peek(key)) is not None:  # it may have come since
-            return found
-        if self._store is None:
-            return None
-        derivative = await self._store.get(key)
-        if derivative is not None and isinstance(derivative.body, bytes):
-            self._memory.put(key, derivative.body)
-        return derivative
-
     def put_fast(self, key: str, body: bytes) -> None:
         """Keep a derivative in memory alone: one that is as cheap to get as from the store."""
         self._memory.put(key, body)
@@ -94,29 +83,26 @@ class DerivativeCache:
         task.add_done_callback(lambda _: self._written(key))
 
     @asynccontextmanager
-    async def making(self, key: str) -> AsyncIterator[bytes | None]:
-        """Make a derivative that is in no tier, as the only process that does so if that can be had.
+    async def making(self, key: str) -> AsyncIterator[Derivative | None]:
+        """Get a derivative, or make it as the only process that does so if that can be had.
 
-        Yields what another process made meanwhile, or ``None``. What is :meth:`put` in the block is in the
-        store before another process gets the right.
+        Yields it, for the caller to close, or ``None`` if it has to be made. What is :meth:`put` in the block
+        is in the store before another process gets the right.
         """
-        store = self._store
-        claim = None if store is None else await store.claim(key)
-        if store is None or claim is None:
-            yield None
+        if (known := self.peek(key)) is not None or (store := self._store) is None:
+            yield known
             return
-
-        def release(_: object = None) -> None:
-            store.release(key, claim)
-
+        claimed = await store.claim(key)
+        if isinstance(claimed, Derivative):
+            if isinstance(claimed.body, bytes):
+                self._memory.put(key, claimed.body)
+            yield claimed
+            return
         try:
-            found = await self.get(key)
-            yield None if found is None else await _content(found)
+            yield None
         finally:
-            if writing := self._writes.get(key):
-                writing.add_done_callback(release)
-            else:
-                release()
+            if claimed and key not in self._writes:
+                store.release(key)
 
     async def close(self) -> None:
         """Wait for the pending writes, within bounds, and close the store."""
@@ -153,9 +139,3 @@ class DerivativeCache:
     def _written(self, key: str) -> None:
         del self._writes[key]
         self._pending_bytes -= len(self._pending.pop(key))
-
-
-async def _content(derivative: Derivative) -> bytes:
-    with derivative:
-        body = derivative.body
-        return body if isinstance(body, bytes) else await asyncio.to_thread(body.read)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
+from time import perf_counter
 from typing import Any
 
 from lru import LRU
@@ -99,7 +100,7 @@ class _Made:
     """What one flight brought for all who waited for it: of which request, from where, and in what time."""
 
     prepared: PreparedImage
-    body: bytes
+    derivative: Derivative
     tier: Tier
     steps: Mapping[str, float]
 
@@ -138,7 +139,9 @@ class ImageService:
         self._kept_memory = kept_memory
         self._largest_task = largest_task
         self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
-        self._flights: SingleFlight[_Made] = SingleFlight()
+        self._flights: SingleFlight[_Made] = SingleFlight(
+            share=lambda made: made.derivative.share(), let_go=lambda made: made.derivative.close()
+        )
 
     async def prepare(self, request: ImageRequest) -> PreparedImage:
         """Resolve a request: enough to answer a conditional or HEAD request, at no cost.
@@ -170,16 +173,18 @@ class ImageService:
             if hit is None and self._tiles is not None:
                 tile = await self._copied(self._tiles, prepared)
                 hit, tier = None if tile is None else Derivative.of(tile), Tier.SOURCE
-            if hit is None:
-                hit, tier = await self._cache.get(prepared.key), Tier.DISK
         if hit is not None:
             note_answer(tier)
             return prepared, hit
         made = await self._flights.run(prepared.key, lambda: self._make(prepared))
-        note_answer(made.tier, made.steps)
-        if made.prepared.key != prepared.key:
-            prepared = self._resolve(prepared.request, prepared.profile, made.prepared.info)
-        return prepared, Derivative.of(made.body)
+        try:
+            note_answer(made.tier, made.steps)
+            if made.prepared.key != prepared.key:
+                prepared = self._resolve(prepared.request, prepared.profile, made.prepared.info)
+        except BaseException:
+            made.derivative.close()
+            raise
+        return prepared, made.derivative
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         rules = self._rules[request.identifier.profile]
@@ -227,17 +232,19 @@ class ImageService:
         """
         for _ in range(_CHANGING_RETRIES):
             # Another flight may have landed between this request's look-up and its own take-off.
-            if (found := self._cache.peek(prepared.key)) is not None and isinstance(found.body, bytes):
-                return _Made(prepared, found.body, Tier.MEMORY, {})
-            async with self._cache.making(prepared.key) as found_elsewhere:
-                if found_elsewhere is not None:
-                    return _Made(prepared, found_elsewhere, Tier.DISK, {})
+            if (found := self._cache.peek(prepared.key)) is not None:
+                return _Made(prepared, found, Tier.MEMORY, {})
+            began = perf_counter()
+            async with self._cache.making(prepared.key) as stored:
+                steps = {"cache": perf_counter() - began}
+                if stored is not None:
+                    return _Made(prepared, stored, Tier.DISK, steps)
                 made, info = await self._obtain_unchanged(prepared)
                 if made is not None:
-                    tile, steps = made
+                    tile, more = made
                     await self._keep(prepared.key, tile)
                     tier = Tier.PYRAMID if tile.is_stored else Tier.WORKER
-                    return _Made(prepared, tile.body, tier, steps)
+                    return _Made(prepared, Derivative.of(tile.body), tier, {**steps, **more})
             prepared = self._resolve(prepared.request, prepared.profile, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
