@@ -32,6 +32,22 @@ def test_of_small_tiles() -> None:
     ]
 
 
+def test_of_tiles_that_are_cheap() -> None:
+    """Each tile of a level is a piece, and is kept only for those who want a part of it."""
+    pieces, level = Pieces(Dimensions(100, 200), is_cheap=True), Dimensions(450, 450)
+    assert list(pieces.touched(Rectangle(150, 150, 100, 100), level, 4)) == [
+        Rectangle(100, 0, 100, 200),
+        Rectangle(200, 0, 100, 200),
+        Rectangle(100, 200, 100, 200),
+        Rectangle(200, 200, 100, 200),
+    ]
+    for part in ((0, 0, 100, 200), (100, 200, 300, 200), (400, 400, 50, 50), (0, 0, 450, 450)):
+        assert not pieces.pays(Rectangle(*part), level, 4)
+    for part in ((0, 0, 99, 200), (1, 0, 99, 200), (100, 200, 300, 201), (400, 400, 49, 50)):
+        assert pieces.pays(Rectangle(*part), level, 4)
+    assert Pieces(Dimensions(100, 200)).pays(Rectangle(0, 0, 450, 450), level, 4)
+
+
 def test_of_a_grid_that_begins_before_the_image() -> None:
     """The first column and row are narrower."""
     pieces = Pieces(Dimensions(600, 600), -50, -599)
@@ -52,6 +68,8 @@ def test_cover_every_part(data: st.DataObject, factor: int) -> None:
     pieces = Pieces(
         tile, -data.draw(st.integers(0, tile.width - 1)), -data.draw(st.integers(0, tile.height - 1))
     )
+    if data.draw(st.booleans()):
+        pieces = Pieces(tile, is_cheap=True)
     level = level_size(image, factor)
     x, y = data.draw(st.integers(0, level.width - 1)), data.draw(st.integers(0, level.height - 1))
     part = Rectangle(

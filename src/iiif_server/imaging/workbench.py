@@ -257,13 +257,16 @@ class Workbench:
     ) -> Image.Image:
         """Decode a level, or a part of it; by pieces, which neighbours need as well, where there are such."""
         header, max_pixels = source.header, self._settings.limits.max_pixels
+        level = level_size(header.stored, reduction)
 
         def decode(wanted: Rectangle | None) -> Image.Image:
             return decode_level(source, reduction, wanted, max_pixels, self._watch)
 
         if part is None or header.pieces is None or not self._levels.holds(_MOST * part.width * part.height):
             return decode(part)
-        pieces = header.pieces.touched(part, level_size(header.stored, reduction), reduction)
+        if not header.pieces.pays(part, level, reduction):
+            return decode(part)
+        pieces = header.pieces.touched(part, level, reduction)
         try:
             return assembled(
                 part,

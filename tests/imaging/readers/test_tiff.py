@@ -19,6 +19,7 @@ from iiif_server.imaging.tasks import SourceFile, SourceLimits, SourceProperties
 from iiif_server.imaging.workbench import Workbench
 from tests.imaging.helpers import Bench, array, mean_error, picture
 from tests.matrix.arithmetic import srgb_of_lab
+from tests.support import pyramids
 
 WIDTH, HEIGHT = 301, 203
 RGB = np.asarray(picture(WIDTH, HEIGHT, noise=3))
@@ -329,6 +330,42 @@ def test_a_part_decodes_what_it_touches(tmp_path: Path, opened: Any, monkeypatch
     assert len(read) == 2
     source.decode(1, Rectangle(31, 31, 2, 2))
     assert len(read) == 2 + 4
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_tiles_are_decoded_once_for_regions_that_cut_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: int
+) -> None:
+    """Neighbours find them, the answer is that of a look of its own, and a viewer's tiles are not kept."""
+    path = pyramids.write_pyramid(tmp_path / "a.tif", picture(1000, 900), pyramids.KINDS[4], 192)
+    requests = [
+        f"{x},{y},400,300/{400 // factor},{300 // factor}/0/default.png" for x, y in ((7, 9), (300, 260))
+    ]
+    alone = []
+    for request in requests:
+        workbench = Workbench(WorkbenchSettings(decoded_bytes=0))
+        alone.append(Bench(workbench).pixels(path, request))
+        workbench.close()
+    decoded: list[Rectangle | None] = []
+    original = TiffSource.decode
+
+    def counted(self: Any, reduction: int, part: Rectangle | None) -> Any:
+        decoded.append(part)
+        return original(self, reduction, part)
+
+    monkeypatch.setattr(TiffSource, "decode", counted)
+    workbench = Workbench(WorkbenchSettings(decoded_bytes=64 << 20))
+    try:
+        bench = Bench(workbench)
+        for request, expected in zip(requests, alone, strict=True):
+            assert (bench.pixels(path, request) == expected).all()
+        assert len(decoded) == len(set(decoded)) > 1
+        kept = workbench._levels.used
+        side = decoded[0].width * factor if decoded[0] else 0
+        bench.pixels(path, f"0,0,{side},{side}/{side // factor},/0/default.png")
+        assert workbench._levels.used == kept
+    finally:
+        workbench.close()
 
 
 def test_a_tiled_page_may_be_larger_than_what_is_decoded_at_once(tmp_path: Path, opened: Any) -> None:

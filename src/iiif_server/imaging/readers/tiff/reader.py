@@ -22,6 +22,7 @@ from iiif_server.imaging.header import Header
 from iiif_server.imaging.limits import check_size, guarded_decoding
 from iiif_server.imaging.metadata import PER_CENTIMETRE, PER_INCH, resolution
 from iiif_server.imaging.orientation import IDENTITY, from_exif
+from iiif_server.imaging.pieces import Pieces
 from iiif_server.imaging.readers.base import Decoded, Source
 from iiif_server.imaging.readers.pillow import PillowSource
 from iiif_server.imaging.readers.tiff.pages import can_decode, find_levels
@@ -148,15 +149,16 @@ def open_tiff(file: BinaryIO, limits: SourceLimits, page: int = 1) -> Source:
     first = levels[1]
     stored = Dimensions(first.imagewidth, first.imagelength)
     check_size(stored, None if first.is_tiled else limits.max_pixels)
-    turn = from_exif(_value(first, _ORIENTATION))
+    turn, tile = from_exif(_value(first, _ORIENTATION)), _tile(levels)
     header = Header(
         stored,
         turn,
         interpretation(first).has_color,
         tuple(sorted(levels)),
         parts=first.is_tiled,
+        pieces=Pieces(tile, is_cheap=True) if tile and turn == IDENTITY else None,
         resolution=_resolution(first),
-        tile=_tile(levels),
+        tile=tile,
         tiles=tile_levels(levels, _value(first, _PROFILE)) if turn == IDENTITY else (),
     )
     return TiffSource(file, header, levels, limits)
