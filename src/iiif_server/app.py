@@ -47,6 +47,7 @@ from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors
 from iiif_server.web.observe import Observer
 from iiif_server.web.protocol import HTTP_OPTIONS, LINGERING_SECONDS
+from iiif_server.web.ready import ANSWERS, ReadyAnswers
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
@@ -135,6 +136,7 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     app[HTTP_OPTIONS] = options
     app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout
+    app[ANSWERS] = ReadyAnswers(observer)
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
         functools.partial(

@@ -54,6 +54,10 @@ class DerivativeCache:
             body = self._pending.get(key)
         return None if body is None else Derivative.of(body)
 
+    def recall(self, key: str) -> bytes | None:
+        """What is in memory; only a hit is counted, as whoever finds nothing looks again."""
+        return None if self._memory.peek(key) is None else self._memory.get(key)
+
     def peek(self, key: str) -> Derivative | None:
         """The same for a second look, whose first one was counted already."""
         body = self._memory.peek(key)

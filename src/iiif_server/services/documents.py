@@ -64,6 +64,10 @@ class DocumentService:
             document = self._kept[key] = self._write(profile, info, identifier, image_id, api)
         return document
 
+    def holds(self, document: InfoDocument, identifier: Identifier) -> bool:
+        """Tell whether a document is known to be right at the moment, without asking anybody."""
+        return self.infos.known(identifier) is document.info
+
     def _write(
         self, profile: Profile[Any], info: ImageInfo, identifier: Identifier, image_id: str, api: ApiVersion
     ) -> InfoDocument:

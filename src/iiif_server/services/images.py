@@ -186,6 +186,12 @@ class ImageService:
             raise
         return prepared, made.derivative
 
+    def recall(self, prepared: PreparedImage) -> bytes | None:
+        """The derivative's bytes, if they are in memory and known to be right at the moment."""
+        if self._infos.known(prepared.request.identifier) is not prepared.info:
+            return None
+        return self._cache.recall(prepared.key)
+
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         rules = self._rules[request.identifier.profile]
         if request.parameters.format not in rules.formats:

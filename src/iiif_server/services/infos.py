@@ -65,12 +65,20 @@ class InfoService:
             ImageNotFound: the profile has no such image.
         """
         profile = self._registry.get(identifier.profile)
+        if (info := self._fresh(profile, identifier)) is None:
+            info = await self._flights.run(str(identifier), lambda: self.refresh(identifier))
+        return profile, info
+
+    def known(self, identifier: Identifier) -> ImageInfo | None:
+        """The image's info, if the profile need not be asked for it at the moment."""
+        return self._fresh(self._registry.get(identifier.profile), identifier)
+
+    def _fresh(self, profile: Profile[Any], identifier: Identifier) -> ImageInfo | None:
         known = self._known.get(identifier.profile)
-        if known is not None and (entry := known.get(identifier)) is not None:
-            info, checked = entry
-            if time.monotonic() - checked < profile.options.source_check_interval:
-                return profile, info
-        return profile, await self._flights.run(str(identifier), lambda: self.refresh(identifier))
+        if known is None or (entry := known.get(identifier)) is None:
+            return None
+        info, checked = entry
+        return info if time.monotonic() - checked < profile.options.source_check_interval else None
 
     def remembered(self, profile: str) -> int:
         """Of how many images of a profile the info is kept."""

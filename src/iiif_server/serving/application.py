@@ -109,6 +109,8 @@ class ServedApplication:
         """
         self._close_listeners()
         self._is_ending = True
+        if self._factory is not None:
+            self._factory.begin_to_end()
         if server := self._runner.server:
             if hurry is not None:
                 await _no_connections(server, LINGER_SECONDS, hurry)

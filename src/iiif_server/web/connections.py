@@ -119,6 +119,10 @@ class Connection:
         if not self.requests and self in self._connections.all:
             self.wait(self._home)
 
+    def answered(self) -> None:
+        """A request came, and was answered at once."""
+        self.wait(self._home)
+
     def taken(self) -> None:
         """The client took something, and more is written now."""
         self._unsent = 0

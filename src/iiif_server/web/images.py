@@ -19,6 +19,7 @@ from iiif_server.web.bodies import send_body
 from iiif_server.web.filenames import content_disposition, describe, safe_filename, stem_of
 from iiif_server.web.keys import SITE
 from iiif_server.web.ranges import ACCEPT_RANGES
+from iiif_server.web.ready import READY
 from iiif_server.web.responses import Validators, caching_headers, not_modified
 
 _PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
@@ -66,6 +67,7 @@ async def answer_image(
     with derivative:
         validators = Validators(prepared.key, prepared.info.modified)
         headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
+        request[READY] = lambda: site.images.recall(prepared)
         return await send_body(request, derivative.body, validators, headers)
 
 

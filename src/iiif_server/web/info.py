@@ -14,6 +14,7 @@ from iiif_server.iiif.versions import VERSIONS
 from iiif_server.web.codings import choose_coding, coding_headers, encode_again, entity_tag
 from iiif_server.web.keys import SITE
 from iiif_server.web.negotiation import prefers
+from iiif_server.web.ready import READY
 from iiif_server.web.responses import Validators, caching_headers, not_modified
 from iiif_server.web.urls import API_PATH, raw_segments
 
@@ -40,7 +41,9 @@ async def get_info(request: web.Request, api: ApiVersion, path: str) -> web.Stre
     head = _head(api, content_type, coding, document.body, modified, cache_for)
     if not_modified(request, head.validators):
         return web.Response(status=304, headers=head.kept)
-    return web.Response(body=encode_again(document.body, coding), headers=head.full)
+    body = encode_again(document.body, coding)
+    request[READY] = lambda: body if site.documents.holds(document, identifier) else None
+    return web.Response(body=body, headers=head.full)
 
 
 @functools.lru_cache(maxsize=128)  # there are few browsers

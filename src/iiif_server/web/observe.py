@@ -6,7 +6,8 @@ import asyncio
 import functools
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from time import perf_counter
+from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -14,7 +15,14 @@ from aiohttp.typedefs import Handler
 from iiif_server.telemetry.lines import FIELDS, printable, shortened
 from iiif_server.telemetry.logs import ACCESS_LOGGER
 from iiif_server.telemetry.metrics import Metrics, RequestKey
-from iiif_server.telemetry.timings import CURRENT, Trace, clean_request_id, new_request_id, server_timing
+from iiif_server.telemetry.timings import (
+    CURRENT,
+    Tier,
+    Trace,
+    clean_request_id,
+    new_request_id,
+    server_timing,
+)
 from iiif_server.web.kinds import kind_of
 from iiif_server.web.queries import is_asked_for, shown_target
 from iiif_server.web.urls import PublicUrls
@@ -42,6 +50,13 @@ class RequestTrace(Trace):
     def __init__(self, request_id: str) -> None:
         super().__init__(request_id)
         self.response: web.StreamResponse | None = None
+
+
+class Described(NamedTuple):
+    """A request for what was at hand, so that it need not be described again when it comes again."""
+
+    key: RequestKey
+    target: str
 
 
 class Observer:
@@ -101,6 +116,30 @@ class Observer:
             response.headers["Server-Timing"] = server_timing(trace)
             response.headers["Timing-Allow-Origin"] = "*"
 
+    def described(self, request: web.Request) -> Described:
+        """A request whose answer is at hand from now on."""
+        kind = kind_of(request)
+        tier = Tier.MEMORY if kind in _IMAGES else ""
+        key = RequestKey(kind, self._profile(request), request.method, 200, tier)
+        return Described(key, shown_target(request))
+
+    def repeated(self, described: Described, request_id: str, client: str, began: float, sent: int) -> None:
+        """Count and log a request that was answered at once.
+
+        Args:
+            described: the one that it repeats.
+            request_id: its own.
+            client: the address that it came from.
+            began: by ``time.perf_counter``.
+            sent: bytes of the body.
+        """
+        seconds = perf_counter() - began
+        self._metrics.request_done(described.key, seconds, sent)
+        if self._access_log:
+            trace = CURRENT.set(RequestTrace(request_id))  # log lines have its id
+            self._write(client, described.target, described.key, sent, seconds)
+            CURRENT.reset(trace)
+
     def _finish(self, request: web.Request, trace: RequestTrace, task: asyncio.Task[Any]) -> None:
         """Count the request, and log it."""
         self._in_progress -= 1
@@ -116,25 +155,27 @@ class Observer:
         if not complete:
             self._metrics.aborted.labels(kind).inc()
         if self._access_log:
-            self._log(request, key, {"bytes": sent, "duration_ms": round(seconds * 1000, 2)})
+            key = key._replace(method=printable(shortened(request.method, 20)))
+            self._write(self._urls.client(request), shown_target(request), key, sent, seconds)
 
-    def _log(self, request: web.Request, key: RequestKey, measured: Mapping[str, object]) -> None:
-        client, target = self._urls.client(request), shown_target(request)
-        method = printable(shortened(request.method, 20))
+    def _write(self, client: str, target: str, key: RequestKey, sent: int, seconds: float) -> None:
+        """Write a line of the access log."""
+        milliseconds = round(seconds * 1000, 2)
         fields = {
-            "method": method,
+            "method": key.method,
             "path": target,
             "status": key.status,
             "client": client,
             "kind": key.kind,
             "profile": key.profile,
             "tier": key.tier,
-            **measured,
+            "bytes": sent,
+            "duration_ms": milliseconds,
         }
         access_logger.info(
             '%s "%s %s" %d %d B %.2f ms %s',
-            *(client or "-", method, target, key.status),
-            *(measured["bytes"], measured["duration_ms"], key.tier or "-"),
+            *(client or "-", key.method, target, key.status),
+            *(sent, milliseconds, key.tier or "-"),
             extra={FIELDS: fields},
         )
 

@@ -7,12 +7,15 @@ and its server calls one function with each request.
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 from aiohttp import web
 
 from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections, Refusal
+from iiif_server.web.ready import ANSWERS, ReadyAnswers, Wish, read_head
 from iiif_server.web.refusals import raw_refusal, refusal, status_of_malformed
 
 HTTP_OPTIONS = web.AppKey("http_options", dict[str, Any])
@@ -38,17 +41,40 @@ class HttpProtocol(web.RequestHandler):
         server: aiohttp's, which knows its connections.
         connections: ours, which limits them.
         refused: where those are kept that there is no place for.
+        ready: answers that may be given again, if there are any.
         options: of aiohttp's handler.
     """
 
-    __slots__ = ("_checking", "_connection", "_connections", "_head_bytes", "_most_head", "_refused", "_wire")
+    __slots__ = (
+        *(
+            "_awaited",
+            "_checking",
+            "_connection",
+            "_connections",
+            "_head_bytes",
+            "_is_plain",
+            "_most_head",
+            "_peer",
+        ),
+        *("_ready", "_refused", "_wire"),
+    )
 
     def __init__(
-        self, server: web.Server, connections: Connections, refused: Refused, options: Mapping[str, Any]
+        self,
+        server: web.Server,
+        connections: Connections,
+        refused: Refused,
+        ready: ReadyAnswers | None,
+        options: Mapping[str, Any],
     ) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._connections = connections
         self._refused = refused
+        self._ready = ready
+        self._peer = ""
+        # Whether aiohttp has had whole heads only, one at a time; and those that it has not begun with yet.
+        self._is_plain = False
+        self._awaited: deque[Wish | None] = deque()
         self._connection: Connection | None = None
         self._wire: asyncio.Transport | None = None
         self._most_head = self.max_line_size + _FIELDS * self.max_field_size
@@ -61,17 +87,21 @@ class HttpProtocol(web.RequestHandler):
         """Take the connection, or refuse it before aiohttp knows of it."""
         self._wire = wire = cast(asyncio.Transport, transport)
         peer = wire.get_extra_info("peername")
-        admitted = self._connections.admit(self, str(peer[0]) if isinstance(peer, tuple) else "")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        admitted = self._connections.admit(self, self._peer)
         if isinstance(admitted, Refusal):
             self._refused.add(wire, raw_refusal(admitted))
             return
         self._connection = admitted
+        self._is_plain = self._ready is not None and bool(admitted.client)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Watch how long a head becomes, and in what time."""
+        """Give a ready answer, or watch how long a head becomes, and in what time."""
         connection = self._connection
         assert connection is not None
+        if self._is_plain and data and self._has_ready_answer(data):
+            return
         if data and not connection.requests:
             connection.heard()
             self._head_bytes += len(data)
@@ -97,14 +127,15 @@ class HttpProtocol(web.RequestHandler):
 
     # What aiohttp calls.
 
-    def request_began(self) -> None:
+    def request_began(self, request: web.BaseRequest) -> None:
         """Called in the task of the request, which ends when the answer is sent, or never will be."""
         task = asyncio.current_task()
         assert task is not None
         assert self._connection is not None
         self._head_bytes = 0
         self._connection.begin()
-        task.add_done_callback(self._request_ended)
+        wish = self._awaited.popleft() if self._awaited else None
+        task.add_done_callback(functools.partial(self._request_ended, request, wish))
 
     def handle_error(
         self,
@@ -136,9 +167,37 @@ class HttpProtocol(web.RequestHandler):
         """Bytes that the client has not taken."""
         return self._wire.get_write_buffer_size() if self._wire is not None else 0
 
-    def _request_ended(self, _: asyncio.Task[Any]) -> None:
+    def _request_ended(self, request: web.BaseRequest, wish: Wish | None, task: asyncio.Task[Any]) -> None:
         if self._connection is not None:
             self._connection.end()
+        if wish is not None and self._ready is not None:
+            self._ready.learn(wish, request, task)
+
+    def _has_ready_answer(self, data: bytes) -> bool:
+        """Give the answer, if it is ready and the client has taken what it got before."""
+        found = read_head(data)
+        if not isinstance(found, Wish):
+            self._is_plain = found
+            self._awaited.append(None)
+            return False
+        if (
+            self._awaited
+            or self._connection is None
+            or self._connection.requests
+            or self._wire is None
+            or self._wire.is_closing()
+            or self.unsent()
+            or self._ready is None
+        ):
+            self._awaited.append(found)
+            return False
+        answer = self._ready.find(found, self._peer)
+        if answer is None:
+            self._awaited.append(found)
+            return False
+        self._connection.answered()
+        self._wire.writelines(answer)
+        return True
 
     def _refuse_long_head(self) -> None:
         self._checking = None
@@ -210,11 +269,17 @@ class ProtocolFactory:
         options = app.get(HTTP_OPTIONS) or {}
         self._options = {**options, "keepalive_timeout": _NEVER, "access_log": None}
         self._refused = Refused()
+        self._ready = app.get(ANSWERS)
         server.request_handler = _watched(server.request_handler)
 
     def __call__(self) -> HttpProtocol:
         """Make one."""
-        return HttpProtocol(self._server, self.connections, self._refused, self._options)
+        return HttpProtocol(self._server, self.connections, self._refused, self._ready, self._options)
+
+    def begin_to_end(self) -> None:
+        """Have each answer say from now on that it is the connection's last."""
+        if self._ready is not None:
+            self._ready.stop()
 
     def close(self) -> None:
         """Let go of what aiohttp does not know of."""
@@ -225,7 +290,7 @@ def _watched(handler: _Handler) -> _Handler:
     """Tell a connection of its request before that is handled."""
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        cast(HttpProtocol, request.protocol).request_began()
+        cast(HttpProtocol, request.protocol).request_began(request)
         return handler(request)
 
     return handle

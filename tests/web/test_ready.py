@@ -1,0 +1,297 @@
+"""Answers that are given again: the same as at first, in their turn, and no longer than they are right."""
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_exceptions import HttpProcessingError
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from iiif_server.web.ready import Wish, read_head
+from tests.support.server import ServerFactory, ServerProcess
+from tests.web.conftest import Client
+
+TILE = "/iiif/3/photo.jpg/0,0,256,256/256,256/0/default.jpg"
+SMALLER = "/iiif/3/photo.jpg/full/100,/0/default.png"
+INFO = "/iiif/3/photo.jpg/info.json"
+LINE = b"GET /a HTTP/1.1\r\n"
+
+
+class Talk:
+    """A connection that stays open."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.stream = connection.makefile("rb")
+
+    def send(self, *paths: str, **headers: str) -> None:
+        fields = {"Host": "here", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self.connection.sendall("".join(f"GET {path} HTTP/1.1\r\n{head}\r\n" for path in paths).encode())
+
+    def receive(self) -> tuple[int, dict[str, str], bytes]:
+        status = int(self.stream.readline().split()[1])
+        headers = {}
+        while (line := self.stream.readline().decode().strip()) != "":
+            name, _, value = line.partition(": ")
+            headers[name] = value
+        return status, headers, self.stream.read(int(headers.get("Content-Length", 0)))
+
+    def ask(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        self.send(path, **headers)
+        return self.receive()
+
+
+@contextmanager
+def talking(server: ServerProcess) -> Iterator[Talk]:
+    assert server.port is not None
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        talk = Talk(connection)
+        with talk.stream:
+            yield talk
+
+
+def configured(server: ServerFactory, images: Path, scratch: Path, settings: str) -> ServerProcess:
+    config = scratch / "config.yaml"
+    config.write_text(
+        f"cache_path: {scratch / 'cache'}\ndefault_profile: images\n{settings}\n"
+        f"profiles:\n  images: {{type: disk, path: {images}, rights: http://example.org/}}\n"
+    )
+    return server.serve("--config", str(config))
+
+
+def lines_of(server: ServerProcess, path: str) -> list[str]:
+    return [line for line in server.output().splitlines() if f'"GET {path}"' in line]
+
+
+@pytest.mark.parametrize(
+    "path", [TILE, SMALLER, INFO, "/photo.jpg/thumbnail", "/photo.jpg/full/max/0/gray.jpg"]
+)
+def test_an_answer_is_the_same_again(client: Client, path: str) -> None:
+    """But for its time and its number."""
+    with talking(client.server) as talk:
+        answers = [talk.ask(path, User_Agent=f"browser {number}") for number in range(4)]
+    assert {status for status, _, _ in answers} == {200}
+    assert len({body for _, _, body in answers}) == 1
+    ids = {headers.pop("X-Request-ID") for _, headers, _ in answers}
+    assert len(ids) == 4
+    for _, headers, _ in answers:
+        assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", headers.pop("Date"))
+    assert answers[0][1] == answers[1][1] == answers[2][1] == answers[3][1]
+    assert "Access-Control-Allow-Origin" in answers[0][1]
+
+
+def test_it_is_counted_and_logged_like_all_others(
+    server: ServerFactory, images: Path, tmp_path: Path
+) -> None:
+    process = configured(server, images, tmp_path, "access_log: true")
+    with talking(process) as talk:
+        for _ in range(5):
+            headers = talk.ask(TILE)[1]
+        metrics = talk.ask("/metrics")[2].decode()
+    counted = 'iiif_requests_total{kind="image",method="GET",profile="images",status="200"}'
+    counted = next(
+        line for line in metrics.splitlines() if line.startswith('iiif_requests_total{kind="image"')
+    )
+    assert counted.endswith(" 5.0")
+    assert 'iiif_images_total{tier="memory"} 4.0' in metrics
+    lines = lines_of(process, TILE)
+    assert len(lines) == 5
+    assert "memory" in lines[-1]
+    assert headers["X-Request-ID"] in lines[-1]
+
+
+def test_what_depends_on_more_is_answered_by_that(client: Client) -> None:
+    with talking(client.server) as talk:
+        first = talk.ask(TILE)[1]
+        talk.ask(TILE)
+        assert talk.ask(TILE, If_None_Match=first["Etag"])[0] == 304
+        status, _, part = talk.ask(TILE, Range="bytes=0-9")
+        assert (status, len(part)) == (206, 10)
+        assert talk.ask(TILE, If_Match='"other"')[0] == 412
+        assert "attachment" in talk.ask(f"{TILE}?download")[1]["Content-Disposition"]
+        assert talk.ask(TILE)[0] == 200
+
+
+def test_hosts_types_and_codings_are_told_apart(client: Client) -> None:
+    with talking(client.server) as talk:
+        for _ in range(2):
+            for host in ("one.example", "two.example:8000"):
+                assert json.loads(talk.ask(INFO, Host=host)[2])["id"].startswith(f"http://{host}/iiif/3/")
+                assert f"<http://{host}/iiif/3/" in talk.ask(TILE, Host=host)[1]["Link"]
+            for accept in ("application/json", "application/ld+json"):
+                assert talk.ask(INFO, Accept=accept)[1]["Content-Type"].startswith(accept)
+            for coding in ("gzip", "deflate"):
+                assert talk.ask(INFO, Accept_Encoding=coding)[1]["Content-Encoding"] == coding
+            assert talk.ask(INFO, Host="not a host")[0] == 400
+
+
+def test_answers_come_in_the_order_of_the_questions(client: Client) -> None:
+    """Ready ones and others, sent at once or one after the other without waiting."""
+    paths = [TILE, SMALLER, INFO]
+    with talking(client.server) as talk:
+        bodies = [talk.ask(path)[2] for path in paths]
+        new = iter(range(1000))
+        for together in (False, True):
+            for _ in range(10):
+                wanted = [
+                    *paths,
+                    f"/iiif/3/photo.jpg/{next(new)},0,50,50/max/0/default.jpg",
+                    *reversed(paths),
+                ]
+                if together:
+                    talk.send(*wanted)
+                else:
+                    for path in wanted:
+                        talk.send(path)
+                found = [talk.receive()[2] for _ in wanted]
+                assert found[:3] == bodies
+                assert found[4:] == bodies[::-1]
+
+
+def test_a_head_that_comes_in_pieces(client: Client) -> None:
+    with talking(client.server) as talk:
+        body = talk.ask(TILE)[2]
+        for _ in range(2):
+            talk.connection.sendall(f"GET {TILE} HTTP/1.1\r\nHo".encode())
+            time.sleep(0.05)
+            talk.connection.sendall(b"st: here\r\n\r\n")
+            assert talk.receive()[2] == body
+
+
+def test_a_changed_source_is_answered_anew(server: ServerFactory, images: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.copy(images / "photo.jpg", own)
+    process = server.directory(own)
+    with talking(process) as talk:
+        (before,) = {talk.ask(SMALLER)[2] for _ in range(3)}
+        shutil.copy(images / "gray.png", own / "new")
+        (own / "new").rename(own / "photo.jpg")
+        time.sleep(1.1)  # as long as it is not looked at
+        after = [talk.ask(SMALLER)[2] for _ in range(3)]
+        assert before not in after
+        assert len(set(after)) == 1
+        (own / "photo.jpg").unlink()
+        time.sleep(1.1)
+        assert [talk.ask(SMALLER)[0] for _ in range(2)] == [404, 404]
+
+
+def test_what_is_not_in_memory_is_answered_all_the_same(
+    server: ServerFactory, images: Path, tmp_path: Path
+) -> None:
+    with talking(configured(server, images, tmp_path, "memory_cache_size: 0")) as talk:
+        assert len({talk.ask(TILE)[2] for _ in range(4)}) == 1
+
+
+def test_a_proxys_word_is_heard(server: ServerFactory, images: Path, tmp_path: Path) -> None:
+    with talking(configured(server, images, tmp_path, "trusted_proxies: [127.0.0.1]")) as talk:
+        for scheme in ("http", "https", "http"):
+            document = json.loads(talk.ask(INFO, X_Forwarded_Proto=scheme)[2])
+            assert document["id"].startswith(f"{scheme}://")
+        assert talk.ask(INFO, X_Request_ID="mine")[1]["X-Request-ID"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"Host: a\r\n\r\n", Wish(b"/a", b"a", None, None)),
+        (b"host:a\r\nACCEPT: */*\r\nAccept-Encoding: gzip\r\n\r\n", Wish(b"/a", b"a", b"*/*", b"gzip")),
+        (
+            b"User-Agent: x\r\nHost: a\r\nConnection: keep-alive\r\nCookie: a=b\r\n\r\n",
+            Wish(b"/a", b"a", None, None),
+        ),
+        (b"X-Forwarded-Host: b\r\nHost: a\r\n\r\n", Wish(b"/a", b"a", None, None)),
+        (b"\r\n", False),
+        (b"Accept: x\r\n\r\n", True),
+        (b"Host: a\r\nHost: a\r\n\r\n", True),
+        (b"Host: a\r\nAccept: a\r\nAccept: b\r\n\r\n", True),
+        (b"Host: a\r\nRange: bytes=0-\r\n\r\n", True),
+        (b"Host: a\r\nIf-None-Match: *\r\n\r\n", True),
+        (b"Host: a\r\nAuthorization: x\r\n\r\n", True),
+        (b"Host: a\r\nConnection: close\r\n\r\n", True),
+        (b"Host: a\r\nContent-Length: 0\r\n\r\n", False),
+        (b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n", False),
+        (b"Host: a\r\nUpgrade: x\r\n\r\n", False),
+        (b"Host: a\r\n", False),
+        (b"Host: a\r\n\r\nx", False),
+        (b"Host: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n", False),
+        (b"Host: a\r\n folded\r\n\r\n", False),
+        (b"Host: a\n\r\n\r\n", False),
+        (b"Host : a\r\n\r\n", False),
+        (b"Host: \x00\r\n\r\n", False),
+        (b"Host: \xff\r\n\r\n", False),
+    ],
+)
+def test_what_is_read_of_a_head(fields: bytes, expected: Wish | bool) -> None:
+    assert read_head(LINE + fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"GET /a HTTP/1.0", False),
+        (b"GET /a  HTTP/1.1", False),
+        (b"GET  /a HTTP/1.1", False),
+        (b"GET a HTTP/1.1", False),
+        (b"GET http://b/a HTTP/1.1", False),
+        (b"GET /\xc3\xa9 HTTP/1.1", False),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1", False),
+        (b"get /a HTTP/1.1", False),
+        (b"POST /a HTTP/1.1", False),
+        (b"HEAD /a HTTP/1.1", True),
+        (b"OPTIONS /a HTTP/1.1", True),
+        (b"GET /a?b HTTP/1.1", True),
+    ],
+)
+def test_what_is_read_of_a_request_line(line: bytes, expected: bool) -> None:
+    assert read_head(line + b"\r\nHost: a\r\n\r\n") is expected
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from([b"\r\n", b"\n", b": ", b" ", b"\t", b"GET ", b" HTTP/1.1\r\n", b"\0", b"\xff"]),
+            st.sampled_from([b"/a", b"Host: a\r\n", b"Host", b"Content-Length: 1\r\n", b"Accept: b\r\n"]),
+            st.binary(max_size=3),
+        ),
+        max_size=9,
+    ).map(b"".join)
+)
+@example(b"Accept:\r\n")
+@example(b"Accept: a\t\r\n")
+async def test_the_framework_reads_the_same(rest: bytes) -> None:
+    """Whatever is taken for the head of one request is that to aiohttp, with the same values."""
+    for data in (
+        rest,
+        b"GET /a HTTP/1.1\r\nHost: a\r\n" + rest,
+        b"GET /a HTTP/1.1\r\nHost: a\r\n" + rest + b"\r\n",
+    ):
+        found = read_head(data)
+        if found is False:
+            continue
+        loop = asyncio.get_running_loop()
+        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16, max_line_size=8190, max_field_size=8190)
+        try:
+            messages, upgraded, tail = parser.feed_data(data)
+        except HttpProcessingError:
+            assert found is True  # it is refused, and so is the connection
+            continue
+        ((message, payload),) = messages
+        assert not upgraded
+        assert tail == b""
+        assert payload.is_eof()
+        if isinstance(found, Wish):
+            assert message.path.encode() == found.target
+            told = [message.headers.get(name) for name in ("Host", "Accept", "Accept-Encoding")]
+            assert told == [value if value is None else value.decode() for value in found[1:]]
