@@ -43,6 +43,7 @@ from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.bodies import SEND_TIMEOUT
 from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
 from iiif_server.web.http_log import http_logger
+from iiif_server.web.images import stored_tile
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.middlewares import answer_errors
 from iiif_server.web.observe import Observer
@@ -231,6 +232,7 @@ async def _run_site(
                 infos, pool, cache, rules, tiles, pyramids, settings.kept_memory, settings.largest_task
             ),
             documents=DocumentService(infos, rules, config.min_sizes_size, config.base_url),
+            default_api=VERSIONS[config.default_api_version],
             profiles=profiles,
             urls=PublicUrls(config.base_url, config.trusted_proxies),
             originals=originals,
@@ -242,6 +244,7 @@ async def _run_site(
             thumbnail_width=config.thumbnail_width,
             preview_width=config.preview_width,
         )
+        app[ANSWERS].maker = functools.partial(stored_tile, app[SITE])
         yield
 
 

@@ -110,6 +110,16 @@ async def test_a_tile_is_what_a_worker_would_make_of_it(service, store):
     assert data == made
 
 
+async def test_a_tile_of_an_open_file_is_had_at_once(service, store):
+    assert service.copy_at_once("a", operation()) is None
+    data = await service.copy("a", operation(), store.source)
+    assert service.copy_at_once("a", operation()) == data
+    assert service.copy_at_once("a", operation("0,0,100,100/max/0/default.jpg")) is None
+    assert service.copy_at_once("another version", operation()) is None
+    os.truncate(store.path, 1000)
+    assert service.copy_at_once("a", operation()) is None
+
+
 async def test_a_file_is_looked_into_once_by_however_many(service, store, pool):
     answers = await asyncio.gather(*(service.copy("a", operation(), store.source) for _ in range(50)))
     answers += [await service.copy("a", operation(), store.source) for _ in range(3)]

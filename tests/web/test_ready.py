@@ -18,6 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from iiif_server.web.ready import Wish, read_head
+from tests.support.pictures import drawn_picture
+from tests.support.pyramids import KINDS, write_pyramid
 from tests.support.server import ServerFactory, ServerProcess
 from tests.web.conftest import Client
 
@@ -109,6 +111,36 @@ def test_it_is_counted_and_logged_like_all_others(
     assert len(lines) == 5
     assert "memory" in lines[-1]
     assert headers["X-Request-ID"] in lines[-1]
+
+
+@pytest.mark.parametrize("version", ["/iiif/3", "/iiif/2", ""])
+def test_a_stored_tile_that_nobody_asked_for_is_answered_like_any_other(
+    server: ServerFactory, tmp_path: Path, version: str
+) -> None:
+    """At once, from when its file is open; the framework answers those that want something else besides."""
+    own = tmp_path / "own"
+    own.mkdir()
+    write_pyramid(own / "a b.tif", drawn_picture(700, 500), KINDS[0], 128)
+    process = configured(server, own, tmp_path, "access_log: true")
+    tiles = [
+        f"{version}/a%20b.tif/{x},{y},128,128/128,128/0/default.jpg" for x in (0, 128, 256) for y in (0, 128)
+    ]
+    with talking(process) as talk:
+        talk.ask(tiles[0])
+        known = [talk.ask(tile) for tile in tiles]
+        others = [talk.ask(tile, X_Unknown="1") for tile in tiles]
+        assert talk.ask(f"{version}/a%20b.tif/0,0,128/max/0/default.jpg")[0] == 400
+        assert talk.ask(f"{version}/none.tif/0,0,128,128/max/0/default.jpg")[0] == 404
+        assert talk.ask(tiles[1], Host="not a host")[0] == 400
+        metrics = talk.ask("/metrics")[2].decode()
+    for ours, theirs in zip(known, others, strict=True):
+        assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+        for headers in (ours[1], theirs[1]):
+            del headers["Date"], headers["X-Request-ID"]
+        assert ours[1] == theirs[1]
+    assert len({body for _, _, body in known}) == len(tiles)
+    assert f'iiif_images_total{{tier="source"}} {1 + 2 * len(tiles)}.0' in metrics
+    assert [len(lines_of(process, tile)) for tile in tiles] == [3, 3, 2, 2, 2, 2]
 
 
 def test_what_depends_on_more_is_answered_by_that(client: Client) -> None:

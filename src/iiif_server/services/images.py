@@ -153,10 +153,7 @@ class ImageService:
         """
         with Step("info"):
             profile, info = await self._infos.get(request.identifier)
-        known = self._prepared.get(request)
-        if known is None or known.info is not info:
-            known = self._prepared[request] = self._resolve(request, profile, info)
-        return known
+        return self._remembered(request, profile, info)
 
     async def derivative(self, prepared: PreparedImage) -> tuple[PreparedImage, Derivative]:
         """The derivative's bytes, from the nearest place that has them.
@@ -186,11 +183,31 @@ class ImageService:
             raise
         return prepared, made.derivative
 
+    def stored_tile(self, request: ImageRequest) -> tuple[PreparedImage, bytes] | None:
+        """The answer if it is a stored tile at hand that is known to be right at the moment; never waits.
+
+        Raises:
+            IIIFServerError: as :meth:`prepare`.
+        """
+        if self._tiles is None or (info := self._infos.known(request.identifier)) is None:
+            return None
+        prepared = self._remembered(request, self._infos.profile(request.identifier), info)
+        if not self._may_be_stored(prepared):
+            return None
+        tile = self._tiles.copy_at_once((request.identifier, info.version), prepared.operation)
+        return None if tile is None else (prepared, tile)
+
     def recall(self, prepared: PreparedImage) -> bytes | None:
         """The derivative's bytes, if they are in memory and known to be right at the moment."""
         if self._infos.known(prepared.request.identifier) is not prepared.info:
             return None
         return self._cache.recall(prepared.key)
+
+    def _remembered(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
+        known = self._prepared.get(request)
+        if known is None or known.info is not info:
+            known = self._prepared[request] = self._resolve(request, profile, info)
+        return known
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         rules = self._rules[request.identifier.profile]
@@ -211,15 +228,17 @@ class ImageService:
         canonical = request.api.canonical(operation, rules.limits)
         return PreparedImage(request, profile, info, operation, canonical, key)
 
+    def _may_be_stored(self, prepared: PreparedImage) -> bool:
+        """Tell whether to look for a stored tile: of a whole image, a profile may have a smaller copy."""
+        settings = self._rules[prepared.request.identifier.profile].settings
+        is_tiff = prepared.info.media_type == TIFF.media_type
+        return is_tiff and not settings.keep_metadata and not prepared.operation.is_full_region
+
     async def _copied(self, tiles: TileService, prepared: PreparedImage) -> bytes | None:
         """The stored tile that a request equals, if its source is stored in tiles."""
-        identifier, info = prepared.request.identifier, prepared.info
-        if info.media_type != TIFF.media_type or self._rules[identifier.profile].settings.keep_metadata:
+        if not self._may_be_stored(prepared):
             return None
-        if prepared.operation.is_full_region:
-            return (
-                None  # a profile may have a smaller copy of the whole, and would have to fetch the original
-            )
+        identifier, info = prepared.request.identifier, prepared.info
 
         async def confirm() -> bool:
             return (await self._infos.refresh(identifier)).version == info.version

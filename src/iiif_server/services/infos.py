@@ -69,9 +69,17 @@ class InfoService:
             info = await self._flights.run(str(identifier), lambda: self.refresh(identifier))
         return profile, info
 
+    def profile(self, identifier: Identifier) -> Profile[Any]:
+        """The profile that an identifier names.
+
+        Raises:
+            ProfileNotFound: it is not configured.
+        """
+        return self._registry.get(identifier.profile)
+
     def known(self, identifier: Identifier) -> ImageInfo | None:
         """The image's info, if the profile need not be asked for it at the moment."""
-        return self._fresh(self._registry.get(identifier.profile), identifier)
+        return self._fresh(self.profile(identifier), identifier)
 
     def _fresh(self, profile: Profile[Any], identifier: Identifier) -> ImageInfo | None:
         known = self._known.get(identifier.profile)

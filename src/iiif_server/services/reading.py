@@ -51,7 +51,7 @@ class SourceReader:
 
         Use them before the event loop's next turn: the memory is used for the next read.
         """
-        if count <= _SMALL and (data := self._read_at_once(offset, count)) is not None:
+        if count <= _SMALL and (data := self.read_at_once(offset, count)) is not None:
             return data
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -59,8 +59,11 @@ class SourceReader:
         except (OSError, OverflowError, TimeoutError):  # no file goes on beyond 2⁶³ bytes
             return None
 
-    def _read_at_once(self, offset: int, count: int) -> memoryview | None:
-        """What is in the page cache; nothing of a file system that can't tell, as most networked ones."""
+    def read_at_once(self, offset: int, count: int) -> memoryview | None:
+        """The same of what is in the page cache; it never waits, so it may be called on the event loop.
+
+        ``None`` as well on a file system that can't tell, as most networked ones.
+        """
         if _NOWAIT is None:
             return None
         buffer = _buffer()[:count]

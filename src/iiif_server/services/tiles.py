@@ -101,13 +101,19 @@ class TileService:
             found = await self._flights.run(key, lambda: self._opened(key, source()))
             if found is None:
                 return None
-        else:
-            self._open.move_to_end(key)
-            found.was_used = True
-        tile = found.index.find(operation)
-        if tile is None or not is_copy(tile, operation):
+        tile = self._find(key, found, operation)
+        return None if tile is None else await self._read(key, found, tile)
+
+    def copy_at_once(self, key: Hashable, operation: Operation) -> bytes | None:
+        """The same if the source is open and the tile in memory, else ``None``; it never waits."""
+        found = self._open.get(key)
+        tile = None if found is None else self._find(key, found, operation)
+        if found is None or tile is None:
             return None
-        return await self._read(key, found, tile)
+        level, number = tile.level, tile.number
+        count = level.counts[number]
+        data = found.reader.read_at_once(level.offsets[number], count) if count else None
+        return None if data is None else whole_jpeg(level, data)
 
     async def close(self) -> None:
         """Close every file, and give the sources back."""
@@ -121,6 +127,13 @@ class TileService:
     def statistics(self) -> dict[str, int]:
         """Gauges by name."""
         return {"sources": len(self._open), "bytes": self._bytes, "max_bytes": self._max_bytes}
+
+    def _find(self, key: Hashable, found: _Open, operation: Operation) -> StoredTile | None:
+        """The tile to copy for an operation, out of a source that is thereby used."""
+        self._open.move_to_end(key)
+        found.was_used = True
+        tile = found.index.find(operation)
+        return tile if tile is not None and is_copy(tile, operation) else None
 
     async def _read(self, key: Hashable, found: _Open, tile: StoredTile) -> bytes | None:
         level, number = tile.level, tile.number

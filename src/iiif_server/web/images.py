@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import functools
 import posixpath
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
+from iiif_server.errors import IIIFServerError
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation
 from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
+from iiif_server.iiif.versions import VERSIONS
 from iiif_server.services.images import ImageRequest, PreparedImage
+from iiif_server.telemetry.metrics import RequestKey
+from iiif_server.telemetry.timings import Tier
 from iiif_server.web.bodies import send_body
 from iiif_server.web.filenames import content_disposition, describe, safe_filename, stem_of
-from iiif_server.web.keys import SITE
+from iiif_server.web.keys import SITE, Site
+from iiif_server.web.observe import Described
+from iiif_server.web.queries import shown_path
 from iiif_server.web.ranges import ACCEPT_RANGES
-from iiif_server.web.ready import READY
+from iiif_server.web.ready import READY, Given, Wish
 from iiif_server.web.responses import Validators, caching_headers, not_modified
 
+# As the routes have it; what may be a fragment is left to the framework.
+_ADDRESS = re.compile(r"(/iiif/([23]))?(?:/[^/#]+){5}", re.ASCII)
 _PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
 _NO_DOWNLOAD = frozenset({"0", "false"})
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -31,6 +40,30 @@ async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.Str
     """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API section 4)."""
     wanted = _read(request.rel_url.raw_path, request.app[SITE].profiles.default, api)
     return await answer_image(request, wanted, path)
+
+
+def stored_tile(site: Site, wish: Wish) -> Given | None:
+    """Answer a wish for a stored tile that is at hand: the same as :func:`get_image`, without a request.
+
+    What else there is, errors included, is left to that.
+    """
+    address = _ADDRESS.fullmatch(wish.target.decode())
+    if address is None:
+        return None
+    path, number = address[1] or "", address[2]
+    api = VERSIONS[int(number)] if number else site.default_api
+    try:
+        found = site.images.stored_tile(_read(address[0], site.profiles.default, api))
+        base = site.urls.plain_base(wish.host.decode())
+    except IIIFServerError:
+        return None
+    if found is None:
+        return None
+    prepared, tile = found
+    identifier = prepared.request.identifier
+    headers = {**_headers(f"{base}{path}/{identifier}", prepared), **_body_headers(prepared, None)}
+    key = RequestKey("image", identifier.profile, hdrs.METH_GET, 200, Tier.SOURCE)
+    return Given(headers | ACCEPT_RANGES, tile, Described(key, shown_path(address[0])))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from iiif_server.iiif.version import ApiVersion
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.downloads import DownloadService
@@ -24,6 +25,7 @@ class Site:
     Attributes:
         images: makes derivatives.
         documents: makes image information documents.
+        default_api: the version of the Image API that is served at the root.
         profiles: the configured profiles.
         urls: how this server is addressed from outside.
         originals: finds and opens stored files.
@@ -38,6 +40,7 @@ class Site:
 
     images: ImageService
     documents: DocumentService
+    default_api: ApiVersion
     profiles: ProfileRegistry
     urls: PublicUrls
     originals: OriginalService

@@ -51,4 +51,9 @@ def shown_target(request: web.BaseRequest) -> str:
         known = [(name, value) for name, value in query.items() if name in KNOWN]
         parts = [urlencode(known)] if known else []
         target += "?" + "&".join(parts + (["…"] if len(known) < len(query) else []))
-    return printable(shortened(target, 500)).replace('"', "%22")
+    return shown_path(target)
+
+
+def shown_path(path: str) -> str:
+    """The same of a path alone."""
+    return printable(shortened(path, 500)).replace('"', "%22")

@@ -11,7 +11,7 @@ import email.utils
 import functools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
@@ -19,6 +19,7 @@ from lru import LRU
 
 from iiif_server.telemetry.timings import new_request_id
 from iiif_server.web.observe import REQUEST_ID, Described, Observer
+from iiif_server.web.responses import COMMON_HEADERS
 
 READY: Final[web.RequestKey[Callable[[], bytes | None]]] = web.RequestKey("ready")
 """Set by a handler whose answer may be given again: gives the body for as long as the answer holds.
@@ -57,6 +58,17 @@ class Wish(NamedTuple):
     accept: bytes | None
     accept_encoding: bytes | None
 
+
+class Given(NamedTuple):
+    """An answer that a maker gives: its own headers, its body, and what was asked for."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    described: Described
+
+
+Maker = Callable[[Wish], Given | None]
+"""Answers a wish that was not answered before, if that takes no waiting."""
 
 _Told = tuple[bytes, bytes | None, bytes | None]
 
@@ -112,12 +124,16 @@ class ReadyAnswers:
 
     Args:
         observer: counts them and logs them like all others.
+
+    Attributes:
+        maker: of answers that were not given before.
     """
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._known: LRU[Wish, _Answer] = LRU(_KEPT)
         self._is_stopped = False
+        self.maker: Maker = lambda _: None
 
     def find(self, wish: Wish, client: str) -> tuple[bytes, bytes] | None:
         """Head and body of the answer to a wish, which then counts as answered; ``None`` if there is none.
@@ -127,17 +143,13 @@ class ReadyAnswers:
             client: its address.
         """
         began = time.perf_counter()
-        answer = self._known.get(wish)
-        if answer is None:
+        if self._is_stopped or (found := self._known_answer(wish) or self._made_answer(wish)) is None:
             return None
-        body = answer.body()
-        if body is None:
-            del self._known[wish]
-            return None
+        head, body, described = found
         request_id = new_request_id()
-        self._observer.repeated(answer.described, request_id, client, began, len(body))
-        head = f"{hdrs.DATE}: {_date(int(time.time()))}\r\n{REQUEST_ID}: {request_id}\r\n\r\n"
-        return answer.head + head.encode(), body
+        self._observer.repeated(described, request_id, client, began, len(body))
+        rest = f"{hdrs.DATE}: {_date(int(time.time()))}\r\n{REQUEST_ID}: {request_id}\r\n\r\n"
+        return head + rest.encode(), body
 
     def learn(self, wish: Wish, request: web.BaseRequest, task: asyncio.Task[Any]) -> None:
         """Remember the answer to a wish, if it may be given again.
@@ -154,7 +166,25 @@ class ReadyAnswers:
         if response.status != 200 or was_lost or not response.keep_alive:
             return
         assert isinstance(request, web.Request)
-        self._known[wish] = _Answer(_head(response), body, self._observer.described(request))
+        head = _head(response.status, str(response.reason), response.headers)
+        self._known[wish] = _Answer(head, body, self._observer.described(request))
+
+    def _known_answer(self, wish: Wish) -> tuple[bytes, bytes, Described] | None:
+        answer = self._known.get(wish)
+        if answer is None:
+            return None
+        body = answer.body()
+        if body is None:
+            del self._known[wish]
+            return None
+        return answer.head, body, answer.described
+
+    def _made_answer(self, wish: Wish) -> tuple[bytes, bytes, Described] | None:
+        given = self.maker(wish)
+        if given is None:
+            return None
+        headers = {**COMMON_HEADERS, **given.headers, hdrs.CONTENT_LENGTH: str(len(given.body))}
+        return _head(200, "OK", headers), given.body, given.described
 
     def stop(self) -> None:
         """Give no more answers: from now on they say that the connection ends."""
@@ -162,11 +192,9 @@ class ReadyAnswers:
         self._known.clear()
 
 
-def _head(response: web.StreamResponse) -> bytes:
-    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
-    for name, value in response.headers.items():
-        if name not in (hdrs.DATE, REQUEST_ID):
-            lines.append(f"{name}: {value}")
+def _head(status: int, reason: str, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {reason}"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if name not in (hdrs.DATE, REQUEST_ID)]
     return "\r\n".join([*lines, ""]).encode()
 
 

@@ -49,6 +49,14 @@ class PublicUrls:
             prefix = _first(headers.get("X-Forwarded-Prefix")).rstrip("/")
         return _checked_base(scheme, host, prefix)
 
+    def plain_base(self, host: str) -> str:
+        """The same of a request over HTTP that came to a host, and not from a proxy.
+
+        Raises:
+            InvalidRequest: the host is none.
+        """
+        return _checked_base("http", host, "") if self.base_url is None else self.base_url
+
     def image_id(self, request: web.Request, identifier: Identifier, path: str) -> str:
         """The base URI of an image under an API path, which is empty at the root."""
         return f"{self.base(request)}{path}/{identifier}"
