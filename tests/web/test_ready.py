@@ -17,7 +17,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from iiif_server.web.ready import Wish, read_head
+from iiif_server.telemetry.metrics import Metrics
+from iiif_server.web.observe import Observer
+from iiif_server.web.ready import ReadyAnswers, Wish, read_head
+from iiif_server.web.urls import PublicUrls
 from tests.support.pictures import drawn_picture
 from tests.support.pyramids import KINDS, write_pyramid
 from tests.support.server import ServerFactory, ServerProcess
@@ -232,6 +235,18 @@ def test_a_proxys_word_is_heard(server: ServerFactory, images: Path, tmp_path: P
             document = json.loads(talk.ask(INFO, X_Forwarded_Proto=scheme)[2])
             assert document["id"].startswith(f"{scheme}://")
         assert talk.ask(INFO, X_Request_ID="mine")[1]["X-Request-ID"] == "mine"
+
+
+def test_what_fails_unforeseen_is_left_to_the_framework(caplog: pytest.LogCaptureFixture) -> None:
+    observer = Observer(Metrics(), PublicUrls(), frozenset(), None, access_log=False, server_timing=False)
+    answers = ReadyAnswers(observer)
+
+    def fail(_: Wish) -> None:
+        raise RuntimeError("a mistake")
+
+    answers.maker = fail
+    assert answers.find(Wish(b"/a", b"a", None, None), "192.0.2.1") is None
+    assert caplog.messages == ["a ready answer could not be made"]
 
 
 @pytest.mark.parametrize(

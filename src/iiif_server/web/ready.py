@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import functools
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ READY: Final[web.RequestKey[Callable[[], bytes | None]]] = web.RequestKey("ready
 After that it gives ``None``, as for a body that is not at hand. Such an answer may depend on the address and
 the fields Host, Accept and Accept-Encoding; not on those that are said to be of no matter.
 """
+
+logger = logging.getLogger(__name__)
 
 _KEPT: Final = 2048
 _LARGEST: Final = 4096
@@ -180,7 +183,11 @@ class ReadyAnswers:
         return answer.head, body, answer.described
 
     def _made_answer(self, wish: Wish) -> tuple[bytes, bytes, Described] | None:
-        given = self.maker(wish)
+        try:
+            given = self.maker(wish)
+        except Exception:
+            logger.exception("a ready answer could not be made")  # the framework answers, or tells why not
+            return None
         if given is None:
             return None
         headers = {**COMMON_HEADERS, **given.headers, hdrs.CONTENT_LENGTH: str(len(given.body))}
