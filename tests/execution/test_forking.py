@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from iiif_server.errors import UnreadableSource
+from iiif_server.execution.forking import HERE
 from iiif_server.execution.keeper import ForkServerKeeper
 from iiif_server.execution.settings import IMAGE_WORK
-from iiif_server.execution.starting import can_fork
+from iiif_server.execution.starting import can_fork, fork, readable
 from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from tests.execution.conftest import PoolMaker, task
@@ -114,6 +115,22 @@ async def test_a_worker_ends_with_its_tether(tmp_path: Path) -> None:
     await keeper.close()
 
     assert not alive
+
+
+async def test_an_answer_without_a_process_is_a_start_that_failed() -> None:
+    """As from a fork server that could not receive all of a request."""
+    requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with requests, theirs:
+        requests.setblocking(False)
+        starting = asyncio.create_task(fork(requests, theirs))
+        await readable(theirs.fileno())
+        _, descriptors, _, _ = socket.recv_fds(theirs, 1, 2)
+        for number, descriptor in enumerate(descriptors):
+            with socket.socket(fileno=descriptor) as sock:
+                if number == 0:
+                    sock.send(HERE)
+        with pytest.raises(OSError, match="before it was ready"):
+            await starting
 
 
 def group(process: psutil.Process) -> int:

@@ -45,6 +45,16 @@ def name_process(name: str) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode("ascii"), 0, 0, 0)
 
 
+def allow_open_files(wanted: int) -> None:
+    """Raise the soft limit on open files to so many, as far as the hard one allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # the system allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def leave_signals_to_parent() -> None:
     """Ignore what a terminal or a service manager sends to all: the server drains and ends workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -26,7 +26,12 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from iiif_server.execution import worker
-from iiif_server.execution.confinement import die_with_parent, leave_signals_to_parent, name_process
+from iiif_server.execution.confinement import (
+    allow_open_files,
+    die_with_parent,
+    leave_signals_to_parent,
+    name_process,
+)
 
 NUMBER: Final = struct.Struct("!i")
 """What comes over a tether: first the process id, with a descriptor for the process, later its exit code."""
@@ -40,6 +45,7 @@ def main(descriptor: int, parent: int, module: str) -> None:
     name_process("iiif-fork-work")
     leave_signals_to_parent()
     die_with_parent(parent)
+    allow_open_files(_OPEN_FILES)
     gc.disable()  # a collection would write into what is shared
     try:
         importlib.import_module(module)
@@ -54,6 +60,10 @@ def main(descriptor: int, parent: int, module: str) -> None:
         gc.enable()
         os.setpgid(0, 0)
         worker.main(sock.detach(), own)
+
+
+_OPEN_FILES: Final = 4096
+"""Two for each worker, and there are 1024 at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ async def fork(requests: socket.socket, sock: socket.socket) -> Forked:
             await send_request(requests, theirs.fileno(), sock.fileno())
         await readable(tether.fileno())
         told, descriptors, _, _ = socket.recv_fds(tether, NUMBER.size, 1, socket.MSG_CMSG_CLOEXEC)
-        if not told:
+        if not descriptors:  # or the fork server had no room for what it was sent
             raise OSError("it ended before it was ready")
         return Forked(NUMBER.unpack(told)[0], descriptors[0], tether)
     except BaseException:

@@ -27,8 +27,7 @@ _SIDE: Final = 256
 
 
 def _load() -> None:
-    Image.init()
-    # pillow-heif is left to those who meet such a file: its libraries are large, and it is a rare format.
+    # pillow-heif and Pillow's rarer formats are left to those who meet such a file.
     for name in ("iiif_server.imaging.readers.tiff.reader", "imagecodecs", "imagecodecs._jpeg2k"):
         with suppress(ImportError):  # a codec that is missing: its format is not read
             import_module(name)

@@ -112,6 +112,7 @@ class Spawner:
             return
         self._requests.close()
         try:
+            _keep_only(theirs.fileno())
             os.setpgid(0, 0)
             os.environ.update(self._environment)
             if not sys.flags.safe_path:
@@ -137,7 +138,7 @@ class Spawner:
                     return await self._fork(descriptors)
             except TimeoutError:
                 self.close()
-                raise
+                raise OSError(f"nothing came of it within {seconds:g} seconds") from None
             except OSError:
                 if self._template is None or await self._exit_code(self._template) != UNFIT:
                     raise
@@ -210,6 +211,17 @@ class Spawner:
             self._waiting -= 1
             if not self._waiting:
                 adopt_orphans(wanted=False)
+
+
+def _keep_only(descriptor: int) -> None:
+    """Close what an interpreter of its own would not have inherited, and let go of the terminal."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != descriptor:
+            with suppress(OSError):  # the one that listed them
+                os.close(int(name))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _requests() -> tuple[socket.socket, socket.socket]:
