@@ -19,6 +19,7 @@ from PIL import Image
 
 from iiif_server.api import ProfileType
 from iiif_server.testing import draw_image
+from tests.support.server import WORKER
 from tests.testing.recording import CALLS, RecordingProfile
 from tests.testing.sound import SoundOptions, SoundProfile
 
@@ -83,7 +84,7 @@ def files_below(path: Path) -> int:
 
 
 def workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "execution.worker" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children(recursive=True) if child.name() == WORKER]
 
 
 async def test_base_url(iiif_app, disk):

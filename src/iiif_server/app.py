@@ -206,7 +206,7 @@ async def _run_site(
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
     async with AsyncExitStack() as stack:
-        settings = await asyncio.to_thread(pool_settings, config, config.image_pool_size, share.processes)
+        settings = await asyncio.to_thread(pool_settings, config, config.image_pool_size, share)
         pool = WorkerPool(settings, functools.partial(count_outcome, metrics))
         stack.push_async_callback(pool.close)
         await pool.start()

@@ -13,9 +13,10 @@ from typing import Any
 from iiif_server.caches.sources.store import SourceStore
 from iiif_server.config.machine import memory_budget
 from iiif_server.config.model import Config, ConfiguredProfile
+from iiif_server.config.shares import ALONE, Share
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
-from iiif_server.execution.settings import WORKER_CEILING, PoolSettings
+from iiif_server.execution.settings import IMAGE_WORK, WORKER_CEILING, PoolSettings
 from iiif_server.iiif.parameters import Format
 from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
 from iiif_server.plugins import Plugins
@@ -69,9 +70,9 @@ async def pyramid_workshop(config: Config, plugins: Plugins, jobs: int) -> Async
         yield Workshop(profiles, infos, store, builder, pyramid_rules(config), settings)
 
 
-def pool_settings(config: Config, workers: int, processes: int = 1) -> PoolSettings:
+def pool_settings(config: Config, workers: int, share: Share = ALONE) -> PoolSettings:
     """So many workers, doing what, within which limits; memory is divided among server processes."""
-    budget = memory_budget(config, processes)
+    budget = memory_budget(config, share.processes)
     # What workers keep is part of the budget, and leaves half of it to work.
     kept = min(config.image_cache_bytes_per_process, budget // (2 * workers))
     workbench = WorkbenchSettings(
@@ -89,6 +90,8 @@ def pool_settings(config: Config, workers: int, processes: int = 1) -> PoolSetti
         memory_limit=max(WORKER_CEILING, config.image_memory_budget or 0),
         memory_budget=budget,
         kept_memory=kept,
+        preload=IMAGE_WORK,
+        fork_server=share.fork_server,
     )
 
 

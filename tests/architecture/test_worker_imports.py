@@ -9,7 +9,10 @@ import pytest
 LOOK = "import json, sys; import {module}; print(json.dumps(sorted(sys.modules)))"
 
 
-@pytest.mark.parametrize("module", ["iiif_server.execution.worker", "iiif_server.imaging.workbench"])
+@pytest.mark.parametrize(
+    "module",
+    ["iiif_server.execution.worker", "iiif_server.execution.forking", "iiif_server.imaging.preloading"],
+)
 def test_worker_is_free_of_the_web(module: str) -> None:
     """A fresh interpreter that imports it has loaded neither aiohttp nor asyncio."""
     assert {"aiohttp", "asyncio"}.isdisjoint(loaded_with(module))

@@ -73,6 +73,20 @@ async def test_all_workers_killed(lasting: Site) -> None:
     assert set(lasting.server.workers()).isdisjoint(before)
 
 
+@pytest.mark.usefixtures("workers_survive")
+async def test_all_workers_killed_again_and_again(lasting: Site) -> None:
+    """Three times under load, each time that what was interrupted has been answered: nobody is refused."""
+    load = load_on(lasting.server)
+    async with load.running():
+        for _ in range(3):
+            await load.answered(30)
+            for worker in lasting.server.workers():
+                worker.kill()
+        await load.answered(30)
+
+    assert load.failures == {}
+
+
 async def test_stopped_worker_is_replaced(server: ServerFactory, site: Site) -> None:
     """One that does nothing any more is ended at its task's deadline; the other one serves meanwhile."""
     site.configure(image_timeout=str(TASK_SECONDS))

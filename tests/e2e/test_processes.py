@@ -11,13 +11,14 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from iiif_server.execution.starting import can_fork
 from tests.support.pictures import drawn_picture
 from tests.support.server import ServerFactory, ServerProcess, eventually, serve_command
 from tests.support.strict import StrictClients
 
 pytestmark = pytest.mark.e2e
 
-CHILD = "iiif_server.serving.child"
+CHILD = "iiif-web"
 CONFIG = """\
 cache_path: cache
 default_profile: files
@@ -48,7 +49,7 @@ def serving(server: ServerFactory, config: Path) -> ServerProcess:
 
 def children(server: ServerProcess) -> list[psutil.Process]:
     """The processes that answer."""
-    return [process for process in server.tree() if CHILD in " ".join(process.cmdline())]
+    return [process for process in server.tree() if process.name() == CHILD]
 
 
 def seconds_of(server: ServerProcess) -> str:
@@ -96,15 +97,47 @@ async def test_the_supervisor_is_small(serving: ServerProcess) -> None:
 async def test_a_killed_process_is_replaced(serving: ServerProcess) -> None:
     """Its connections break, nothing else does, and its workers end with it."""
     first, second = children(serving)
-    gone = {first, *first.children()}
+    workers = set(serving.workers())
     first.kill()
-    await eventually(lambda: gone.isdisjoint(serving.tree()), 5, "its workers end with it")
+    await eventually(lambda: len(workers & set(serving.tree())) == 1, 5, "its worker ends with it")
+    assert first not in serving.tree()
     await eventually(lambda: len(children(serving)) == 2 and len(serving.workers()) == 2, 15, "it is back")
 
     assert second.is_running()
     with StrictClients(serving.port or 0, paths()).running() as clients:
         clients.answered(20)
     assert clients.failures == {}
+
+
+def forking(server: ServerProcess, name: str) -> list[psutil.Process]:
+    """The processes that others are forked from."""
+    return [process for process in server.tree() if process.name() == name]
+
+
+@pytest.mark.skipif(not can_fork(), reason="this system forks no workers")
+async def test_a_killed_fork_server_is_replaced(serving: ServerProcess) -> None:
+    """All processes have one in common; its workers end with it, and others do what they worked on."""
+    (before,) = forking(serving, "iiif-fork-work")
+    workers = set(serving.workers())
+    with StrictClients(serving.port or 0, paths()).running() as clients:
+        clients.answered(20)
+        before.kill()
+        await eventually(lambda: workers.isdisjoint(serving.tree()), 5, "its workers end with it")
+        await eventually(lambda: len(serving.workers()) == 2, 15, "others are there")
+        clients.answered(20)
+
+    assert clients.failures == {}
+    (after,) = forking(serving, "iiif-fork-work")
+    assert before != after
+    assert {worker.ppid() for worker in serving.workers()} == {after.pid}
+
+
+async def test_no_template_is_left_once_all_serve(serving: ServerProcess) -> None:
+    """Also not after one was needed again."""
+    assert forking(serving, "iiif-fork-web") == []
+    children(serving)[0].kill()
+    await eventually(lambda: len(children(serving)) == 2, 15, "there is another")
+    await eventually(lambda: forking(serving, "iiif-fork-web") == [], 15, "the template is gone")
 
 
 async def test_killed_again_and_again(serving: ServerProcess) -> None:

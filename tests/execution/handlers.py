@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import os
+import random
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ def create(argument: object) -> Mapping[str, Callable[[Any], Result]]:
         "bomb": _bomb,
         "modules": lambda _: ({"modules": sorted(sys.modules)}, b""),
         "surroundings": _surroundings,
+        "random": lambda _: ({"number": random.random()}, b""),
         "nonsense": _nonsense,
         "unjson": lambda _: ({"set": {1, 2}}, b""),
     }
@@ -46,6 +48,12 @@ def create_real(argument: object) -> Mapping[str, Callable[[Any], Result]]:
 def fail(argument: object) -> Mapping[str, Callable[[Any], Result]]:
     """A factory that can't do what it was asked."""
     raise LookupError(f"no codec for {argument}")
+
+
+def create_slowly(seconds: float) -> Mapping[str, Callable[[Any], Result]]:
+    """A factory that takes its time."""
+    time.sleep(seconds)
+    return create(None)
 
 
 def vanish(_: object) -> Mapping[str, Callable[[Any], Result]]:

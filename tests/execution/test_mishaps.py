@@ -20,6 +20,13 @@ def received(pool: WorkerPool) -> int:
     return worker._decoder._field.filled
 
 
+async def started_anew(pool: WorkerPool, former: set[int | None]) -> None:
+    """Wait until each place has another process, which need not be ready."""
+    async with asyncio.timeout(10):
+        while not former.isdisjoint(slot.pid for slot in pool._slots):
+            await asyncio.sleep(0.005)
+
+
 async def wait_until_ready(pool: WorkerPool, count: int, *, within: float) -> None:
     async with asyncio.timeout(within):
         while pool.status()["ready"] != count:
@@ -155,6 +162,22 @@ async def test_all_workers_killed_at_once(make_pool: PoolMaker, busy: bool) -> N
     await asyncio.wait_for(pool.run(task("echo")), 2)
     await wait_until_ready(pool, 2, within=2)
     assert not set(before) & set(pids(pool))
+
+
+async def test_workers_killed_while_they_start_keep_what_waits_waiting(make_pool: PoolMaker) -> None:
+    """Twice in a row: the next ones serve it."""
+    pool = await make_pool("create_slowly", factory_argument=0.3)
+    waiting = [asyncio.create_task(pool.run(task("sleep", 0.2))) for _ in range(8)]
+    await asyncio.sleep(0.05)
+    killed: set[int | None] = {None}
+    for _ in range(3):
+        await started_anew(pool, killed)
+        killed |= {slot.pid for slot in pool._slots}
+        for slot in pool._slots:
+            os.kill(slot.pid or 0, signal.SIGKILL)
+
+    assert len(await asyncio.wait_for(asyncio.gather(*waiting), 10)) == 8
+    assert pool.status()["refused"] == 0
 
 
 async def test_idle_workers_killed_again_and_again_are_replaced_ever_more_slowly(

@@ -1,12 +1,12 @@
 """One worker as the server sees it: what is told of a worker that ended before anybody noticed."""
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 from iiif_server.execution.messages import Orders
 from iiif_server.execution.process import WorkerProcess
+from iiif_server.execution.starting import Interpreters
 
 
 class ClosedTransport:
@@ -17,10 +17,10 @@ class ClosedTransport:
 
 
 @pytest.fixture
-def worker() -> Any:
-    launcher = ThreadPoolExecutor(1)
-    yield WorkerProcess(launcher, Orders("nothing:here", b"", None, 1), lambda header, body: None)
-    launcher.shutdown()
+async def worker() -> AsyncIterator[WorkerProcess]:
+    source = Interpreters()
+    yield WorkerProcess(source, Orders("nothing:here", b"", None, 1), lambda header, body: None)
+    await source.close()
 
 
 async def test_a_task_for_a_worker_that_has_just_ended_counts_as_unread(worker: WorkerProcess) -> None:

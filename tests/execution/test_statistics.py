@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.execution.conftest import PoolMaker, task
 
 
 @asynccontextmanager
-async def watched_pool(**options: int) -> AsyncIterator[tuple[WorkerPool, list[Outcome]]]:
+async def watched_pool(**options: Any) -> AsyncIterator[tuple[WorkerPool, list[Outcome]]]:
     """A pool, and what it tells its watcher."""
     told: list[Outcome] = []
     settings = PoolSettings(factory="tests.execution.handlers:create", **options)

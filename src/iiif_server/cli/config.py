@@ -7,10 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iiif_server.config.describe import example, reference, schema
-from iiif_server.config.load import load_config
-from iiif_server.plugins import load_plugins, option_models
-
 if TYPE_CHECKING:
     from iiif_server.cli.serve import Subparsers
 
@@ -35,6 +31,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Load a file as the server would; mistakes are listed by the caller."""
+    # Imported where it is needed, here and below: what keeps server processes starts without all this.
+    from iiif_server.config.load import load_config
+    from iiif_server.plugins import load_plugins, option_models
+
     plugins = load_plugins()
     config = load_config(arguments.file, option_models(plugins), plugins.failures)
     names = ", ".join(f"{profile.name} ({profile.type})" for profile in config.profiles.values())
@@ -44,17 +44,26 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def run_example(_arguments: argparse.Namespace) -> int:
     """Print an example."""
+    from iiif_server.config.describe import example
+    from iiif_server.plugins import load_plugins, option_models
+
     print(example(option_models(load_plugins())), end="")
     return 0
 
 
 def run_schema(_arguments: argparse.Namespace) -> int:
     """Print the schema."""
+    from iiif_server.config.describe import schema
+    from iiif_server.plugins import load_plugins, option_models
+
     print(json.dumps(schema(option_models(load_plugins())), indent=2))
     return 0
 
 
 def run_reference(_arguments: argparse.Namespace) -> int:
     """Print the reference."""
+    from iiif_server.config.describe import reference
+    from iiif_server.plugins import load_plugins, option_models
+
     print(reference(option_models(load_plugins())), end="")
     return 0

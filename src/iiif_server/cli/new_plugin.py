@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from iiif_server.errors import ConfigurationError
-from iiif_server.plugins import load_plugins
 
 if TYPE_CHECKING:
     from iiif_server.cli.serve import Subparsers
@@ -113,6 +112,8 @@ def checked_name(name: str) -> str:
             f"between them, {_LONGEST_NAME} characters at most, such as 'my-store'"
         )
         raise ConfigurationError([problem])
+    from iiif_server.plugins import load_plugins  # other commands start without it
+
     for plugin in load_plugins().found:
         if name in plugin.profile_types:
             problem = f"{name}: the installed {plugin.distribution} has a profile type of this name already"

@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 from iiif_server.cli import new_plugin
-from iiif_server.plugins import load_plugins
 
 if TYPE_CHECKING:
     from iiif_server.cli.serve import Subparsers
@@ -25,6 +24,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(_arguments: argparse.Namespace) -> int:
     """Print a line for each plugin; exit with 1 if one failed to load."""
+    from iiif_server.plugins import load_plugins  # other commands start without it
+
     plugins = load_plugins()
     for plugin in plugins.found:
         what = f"failed to load: {plugin.failure}" if plugin.failure else _types(plugin.profile_types)

@@ -16,10 +16,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from iiif_server.config.reading import read_text
 from iiif_server.config.text import Location, Problem, one_line, shown
 from iiif_server.errors import ConfigurationError
 
-MAX_BYTES = 1024**2
 MAX_VALUES = 50_000
 MAX_DEPTH = 32
 
@@ -72,32 +72,6 @@ def read_document(path: Path, text: str | None = None) -> Document:
     except _TooMuch as error:
         raise ConfigurationError([f"{label}: {error}"]) from None
     return Document(label, data, reader.lines, tuple(reader.problems), frozenset(reader.unread))
-
-
-def read_text(path: Path) -> str:
-    """The text of a configuration file.
-
-    Raises:
-        ConfigurationError: the file can't be read.
-    """
-    label = one_line(str(path))
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ConfigurationError([f"{label}: there is no such file"]) from None
-    except IsADirectoryError:
-        raise ConfigurationError([f"{label}: this is a directory; want a YAML file"]) from None
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError([f"{label}: can't be read: {one_line(str(reason))}"]) from None
-    if len(content) > MAX_BYTES:
-        raise ConfigurationError([f"{label}: larger than {MAX_BYTES} bytes; is this the right file?"])
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError([f"{label}:{line}: not UTF-8 text; save the file as UTF-8"]) from None
 
 
 def _compose(text: str, label: str) -> Node | None:

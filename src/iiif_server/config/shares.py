@@ -14,10 +14,12 @@ class Share:
     Attributes:
         process: its number, from 0.
         processes: how many there are.
+        fork_server: the descriptor to ask for workers by, if the processes share who forks them.
     """
 
     process: int = 0
     processes: int = 1
+    fork_server: int | None = None
 
     def of(self, config: Config) -> Config:
         """The configuration of this process: numbers that are totals are divided.

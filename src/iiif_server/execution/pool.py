@@ -7,18 +7,19 @@ import logging
 import pickle
 import signal
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil, inf
 
 from iiif_server.errors import IIIFServerError, ServerBusy, TaskTimeout, WorkerDied
 from iiif_server.execution.admission import Admission
 from iiif_server.execution.affinity import rank_slots
 from iiif_server.execution.answers import Answer
+from iiif_server.execution.keeper import worker_source
 from iiif_server.execution.messages import Orders, Outcome, Task
 from iiif_server.execution.process import WorkerProcess, WorkerStartFailed
 from iiif_server.execution.quarantine import Quarantine
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.execution.slot import Slot
+from iiif_server.execution.starting import WorkerSource
 from iiif_server.execution.waiting import Job, WaitingLine
 from iiif_server.execution.warmth import Warmth
 
@@ -53,7 +54,7 @@ class WorkerPool:
         self._patience: asyncio.TimerHandle | None = None
         self._slots: list[Slot] = []
         self._keepers: list[asyncio.Task[None]] = []
-        self._launcher = ThreadPoolExecutor(1, thread_name_prefix="worker-launcher")
+        self._source: WorkerSource | None = None
         self._closing: asyncio.Task[None] | None = None
         self._failing = False
         self._seconds_per_task = 0.1
@@ -75,8 +76,10 @@ class WorkerPool:
             self._settings.max_answer,
         )
 
+        source = self._source = worker_source(self._settings)
+
         def create_worker(on_answer: Callable[[bytes, bytes], None]) -> WorkerProcess:
-            return WorkerProcess(self._launcher, orders, on_answer)
+            return WorkerProcess(source, orders, on_answer)
 
         self._slots = [
             Slot(index, self, create_worker, self._settings.start_timeout)
@@ -322,10 +325,10 @@ class WorkerPool:
             self._line.put_back(job)
             self._feed_all()
 
-    def on_start_failed(self, error: WorkerStartFailed) -> None:
-        """A worker did not start; with none left, nobody is kept waiting."""
+    def on_start_failed(self, error: WorkerStartFailed, *, is_hopeless: bool) -> None:
+        """A worker did not start; with none left and none to be had, nobody is kept waiting."""
         logger.error("%s", error)
-        if not any(slot.ready for slot in self._slots):
+        if is_hopeless and not any(slot.ready for slot in self._slots):
             self._failing = True
             for job in self._line.withdraw():
                 self._fail(
@@ -359,4 +362,5 @@ class WorkerPool:
         for slot in self._slots:
             slot.close()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        self._launcher.shutdown(wait=False)
+        if self._source is not None:
+            await self._source.close()

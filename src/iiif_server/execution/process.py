@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import pickle
 import socket
-import subprocess
-import sys
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from iiif_server.execution.framing import FrameDecoder, FrameError, encode_head
 from iiif_server.execution.messages import Orders
+from iiif_server.execution.starting import Process, WorkerSource
 
 _REAP_PATIENCE = 1.0
 
@@ -40,8 +37,7 @@ class WorkerProcess(asyncio.BufferedProtocol):
     the middle of an answer costs the event loop nothing.
 
     Args:
-        launcher: starts the process off the event loop. Its thread has to outlive the worker: Linux ties
-            ``PR_SET_PDEATHSIG`` to the thread that forked.
+        source: where the process comes from.
         orders: what the worker is told first.
         on_answer: called with header and body of each answer.
 
@@ -51,15 +47,17 @@ class WorkerProcess(asyncio.BufferedProtocol):
         unread: it ended before it read the last of them, so that one can't have been the cause.
     """
 
-    def __init__(self, launcher: Executor, orders: Orders, on_answer: Callable[[bytes, bytes], None]) -> None:
-        self._launcher = launcher
+    def __init__(
+        self, source: WorkerSource, orders: Orders, on_answer: Callable[[bytes, bytes], None]
+    ) -> None:
+        self._source = source
         self._orders = orders
         self._on_answer = on_answer
         self._decoder = FrameDecoder(self._take_frame, max_body=orders.max_answer)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._launching: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._hello: asyncio.Future[dict[str, Any]] | None = None
-        self._killed = False
         self._unsent = False
         self.ended = asyncio.Event()
         self.tasks = 0
@@ -77,29 +75,37 @@ class WorkerProcess(asyncio.BufferedProtocol):
             WorkerStartFailed: it said that it can't, died, or said nothing in time.
         """
         self._hello = asyncio.get_running_loop().create_future()
-        try:
-            await self._launch()
-        except (OSError, RuntimeError) as error:  # out of descriptors, processes, threads
-            raise WorkerStartFailed(str(error)) from error
-        if self._killed:
-            self.kill()
-        else:
-            self._write(pickle.dumps(self._orders))
+        self._launching = asyncio.create_task(self._launch())
         try:
             async with asyncio.timeout(patience):
-                hello = await self._hello
+                hello = await self._greeting(self._launching)
         except TimeoutError:
             raise WorkerStartFailed(f"no sign of life within {patience:g} seconds") from None
+        except OSError as error:  # out of descriptors, processes, memory
+            raise WorkerStartFailed(str(error)) from error
+        finally:
+            self._launching.cancel()
+            await asyncio.wait((self._launching,))
         if not hello.get("ready"):
             raise WorkerStartFailed(str(hello.get("failed")), str(hello.get("details", "")))
 
+    async def _greeting(self, launching: asyncio.Task[None]) -> Mapping[str, Any]:
+        """The worker's hello, once it was told its orders."""
+        # Not awaited itself: what ends it early, see kill(), is no cancellation of whoever waits here.
+        await asyncio.wait((launching,))
+        if launching.cancelled():
+            return {"failed": "it was ended before it was ready"}
+        launching.result()
+        assert self._hello is not None
+        self._write(pickle.dumps(self._orders))
+        return await self._hello
+
     async def _launch(self) -> None:
-        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = await loop.run_in_executor(self._launcher, _spawn, theirs.fileno())
-            await loop.create_unix_connection(lambda: self, sock=ours)
+                self._process = await self._source.start(theirs)
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
         except BaseException:
             ours.close()  # the end of its socket is the end of the worker
             raise
@@ -117,7 +123,8 @@ class WorkerProcess(asyncio.BufferedProtocol):
 
     def kill(self) -> None:
         """End the process, whatever it is doing, even if it is stopped."""
-        self._killed = True
+        if self._launching:
+            self._launching.cancel()
         if self._process:
             self._process.kill()
         if self._transport:
@@ -135,6 +142,8 @@ class WorkerProcess(asyncio.BufferedProtocol):
         if code is None:
             self.kill()
             code = await self._wait()
+        if self._process:
+            self._process.close()
         return code
 
     async def _wait(self) -> int | None:
@@ -143,12 +152,12 @@ class WorkerProcess(asyncio.BufferedProtocol):
         loop = asyncio.get_running_loop()
         until = loop.time() + _REAP_PATIENCE
         pause = 0.001
-        while self._process.poll() is None:
+        while (code := self._process.poll()) is None:
             if loop.time() > until:
                 return None
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.05)
-        return self._process.returncode
+        return code
 
     def _write(self, payload: bytes) -> None:
         assert self._transport is not None
@@ -198,14 +207,3 @@ class WorkerProcess(asyncio.BufferedProtocol):
         if self._hello and not self._hello.done():
             self._hello.set_result({"failed": "it ended before it was ready"})
         self.ended.set()
-
-
-def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
-    """Start the interpreter: 1 to 4 ms, with vfork whatever the size of the server."""
-    return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-        # -P: a file named json.py in the working directory is not ours.
-        [sys.executable, "-P", "-m", "iiif_server.execution.worker", str(descriptor), str(os.getpid())],
-        stdin=subprocess.DEVNULL,
-        pass_fds=[descriptor],
-        process_group=0,  # Ctrl-C in a terminal is for the server alone
-    )

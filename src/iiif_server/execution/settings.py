@@ -8,6 +8,8 @@ from math import inf
 GIBIBYTE = 1024**3
 WORKER_CEILING = 4 * GIBIBYTE
 """Private bytes at which allocations in a worker fail, unless it is told otherwise."""
+IMAGE_WORK = "iiif_server.imaging.preloading"
+"""The module that is imported once for all workers that do the server's image work."""
 LIGHT_MEMORY = 64 * 1024**2
 """Bytes that a worker may take for light tasks, whatever else runs."""
 
@@ -34,6 +36,10 @@ class PoolSettings:
         quarantine: seconds for which a source that keeps killing workers is refused.
         strikes: deaths or timeouts after which it is.
         start_timeout: seconds a worker may take from its start to its hello.
+        preload: the module that is imported once for all workers where they are forked; None takes the
+            factory's.
+        fork_server: the descriptor to ask for workers by, of a fork server that somebody else keeps. None has
+            the pool keep one of its own, if it can.
     """
 
     factory: str
@@ -50,6 +56,8 @@ class PoolSettings:
     quarantine: float = 300.0
     strikes: int = 2
     start_timeout: float = 30.0
+    preload: str | None = None
+    fork_server: int | None = None
 
     @property
     def memory_per_worker(self) -> int:

@@ -12,6 +12,9 @@ from iiif_server.execution.process import WorkerProcess, WorkerStartFailed
 from iiif_server.execution.waiting import Job
 
 _MAX_PAUSE = 5.0
+_SHORT_LIFE = 10.0
+_START_ATTEMPTS = 3
+_START_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +37,13 @@ class SlotOwner(Protocol):
     def on_death(self, slot: Slot, job: Job, exit_code: int | None) -> None:
         """A worker died over a job."""
 
-    def on_start_failed(self, error: WorkerStartFailed) -> None:
-        """A worker did not start; the slot tries again after a pause."""
+    def on_start_failed(self, error: WorkerStartFailed, *, is_hopeless: bool) -> None:
+        """A worker did not start; the slot tries again.
+
+        Args:
+            error: why.
+            is_hopeless: that was not the first time, or took long: nobody should wait for the next one.
+        """
 
 
 class Slot:
@@ -66,6 +74,8 @@ class Slot:
         self._worker: WorkerProcess | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
+        self._failed_starts = 0
+        self._vacant_since = asyncio.get_running_loop().time()
 
     @property
     def idle(self) -> bool:
@@ -108,10 +118,13 @@ class Slot:
 
     async def keep(self) -> None:
         """Fill the slot again and again until it is closed."""
+        loop = asyncio.get_running_loop()
         barren = 0
         try:
             while not self._closing.is_set():
-                barren = 0 if await self._employ() else barren + 1
+                began = loop.time()
+                was_of_use = await self._employ() or loop.time() - began > _SHORT_LIFE
+                barren = 0 if was_of_use else barren + 1
                 await self._pause(barren)
         finally:
             if self._worker:
@@ -127,15 +140,18 @@ class Slot:
             worker.kill()
             await worker.reap()
             self._settle_first_start(error)
+            self._failed_starts += 1
             if not self._closing.is_set():
-                self._owner.on_start_failed(error)
+                self._owner.on_start_failed(error, is_hopeless=self._is_hopeless())
             return False
+        self._failed_starts = 0
         self._settle_first_start(None)
         if not worker.ended.is_set():
             self.ready = True
             self._owner.on_ready(self)
         await worker.ended.wait()
         self.ready = False
+        self._vacant_since = asyncio.get_running_loop().time()
         job = self._release()
         exit_code = await worker.reap()
         if job and worker.unread:
@@ -144,8 +160,13 @@ class Slot:
             self._owner.on_death(self, job, exit_code)
         return worker.tasks > worker.unread
 
+    def _is_hopeless(self) -> bool:
+        """A worker may be killed while it starts, and the next one may start well."""
+        vacant = asyncio.get_running_loop().time() - self._vacant_since
+        return self._failed_starts >= _START_ATTEMPTS or vacant > _START_SECONDS
+
     async def _pause(self, barren: int) -> None:
-        """A worker that dies unused is replaced at once; after the second one, ever more slowly."""
+        """A worker that dies young and unused is replaced at once; after the second one, ever more slowly."""
         if barren > 1:
             pause = min(_MAX_PAUSE, 0.1 * 2 ** min(barren - 2, 10))
             try:

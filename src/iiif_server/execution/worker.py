@@ -1,4 +1,4 @@
-"""The worker process: ``python -m iiif_server.execution.worker DESCRIPTOR PARENT``.
+"""The worker process: forked, or ``python -m iiif_server.execution.worker DESCRIPTOR PARENT``.
 
 Synchronous and single-threaded: read a task, call its handler, send the answer, until the socket ends. It
 imports neither asyncio nor aiohttp, and trusts what the server sends; the server does not trust what it
@@ -25,6 +25,7 @@ from iiif_server.execution.confinement import (
     die_with_parent,
     leave_signals_to_parent,
     limit_resources,
+    name_process,
 )
 from iiif_server.execution.framing import MAX_HEADER, PREFIX, send_frame
 from iiif_server.execution.messages import Orders
@@ -34,6 +35,7 @@ Handler = Callable[[Any], tuple[dict[str, Any], bytes | memoryview]]
 
 def main(descriptor: int, parent: int) -> None:
     """Serve tasks until the socket ends."""
+    name_process("iiif-worker")
     leave_signals_to_parent()
     die_with_parent(parent)
     faulthandler.enable()  # a crash in a codec leaves its stack in the server's log

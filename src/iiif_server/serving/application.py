@@ -40,8 +40,13 @@ _CUT_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 
 
-def build(orders: Orders, plugins: Plugins) -> web.Application:
+def build(orders: Orders, plugins: Plugins, fork_server: int | None = None) -> web.Application:
     """Make the application of one process. Blocks.
+
+    Args:
+        orders: what it serves.
+        plugins: that are installed.
+        fork_server: the descriptor to ask for workers by, if processes share who forks them.
 
     Raises:
         ConfigurationError: with every mistake.
@@ -50,7 +55,7 @@ def build(orders: Orders, plugins: Plugins) -> web.Application:
         config = read_config(Path(orders.config), plugins, orders.text)
     else:
         config = read_directory(Path(str(orders.directory)), plugins)
-    return build_app(config, plugins, Share(orders.process, orders.processes))
+    return build_app(config, plugins, Share(orders.process, orders.processes, fork_server))
 
 
 class ServedApplication:

@@ -17,7 +17,7 @@ class Word(StrEnum):
     """What a message is about."""
 
     SERVE = "serve"
-    """To a process, first of all: its orders, and the descriptors to listen on."""
+    """To a process, first of all: its orders, and whether its last descriptor is to ask for workers by."""
     RELOAD = "reload"
     """To a process: the text of another configuration."""
     END = "end"

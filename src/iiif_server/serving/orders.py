@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from iiif_server.config.document import read_text
+from iiif_server.config.reading import read_text
 
 
 @dataclass(frozen=True, slots=True)

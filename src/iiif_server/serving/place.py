@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
 from iiif_server.serving.orders import Orders
 from iiif_server.serving.process import ServerProcess
+from iiif_server.serving.spawning import Spawner
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,13 @@ class Owner(Protocol):
     def orders(self) -> Orders:
         """What is to be served now."""
 
-    def environment(self) -> Mapping[str, str]:
-        """The environment variables of a process that is about to start."""
+    @property
+    def spawner(self) -> Spawner:
+        """What starts processes."""
+
+    @property
+    def fork_server(self) -> socket.socket | None:
+        """What processes ask for workers by, if they share who forks them."""
 
     def on_ready(self) -> None:
         """A process serves."""
@@ -104,7 +110,8 @@ class Place:
         orders = self._owner.orders
         process = self._process = ServerProcess()
         own = replace(orders, process=self._index)
-        problems = await process.start(own, self._sockets, self._owner.environment())
+        owner = self._owner
+        problems = await process.start(owner.spawner, own, self._sockets, owner.fork_server)
         if problems:
             process.kill()
             await self._reap(process)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from iiif_server.serving.control import Control, Word
 from iiif_server.serving.orders import Orders
+from iiif_server.serving.spawning import Spawned, Spawner
 from iiif_server.telemetry.logs import use_log_format
 
 START_SECONDS: Final = 60.0
@@ -33,7 +31,8 @@ class ServerProcess:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
         self.has_refused = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Spawned | None = None
+        self._is_wanted = True
         self._control: Control | None = None
         self._ears: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[Sequence[str]] | None = None
@@ -44,22 +43,34 @@ class ServerProcess:
         return self._process.pid if self._process else None
 
     async def start(
-        self, orders: Orders, sockets: Sequence[socket.socket], environment: Mapping[str, str]
+        self,
+        spawner: Spawner,
+        orders: Orders,
+        sockets: Sequence[socket.socket],
+        fork_server: socket.socket | None = None,
     ) -> Sequence[str]:
-        """Start the process; returns what keeps it from serving, nothing once it does."""
+        """Start the process; returns what keeps it from serving, nothing once it does.
+
+        Args:
+            spawner: starts it.
+            orders: what it is to serve.
+            sockets: that it is to listen on.
+            fork_server: what it is to ask for workers by, if processes share who forks them.
+        """
         ours, theirs = socket.socketpair()
-        descriptors = [sock.fileno() for sock in sockets]
+        inherited = [theirs, *sockets, *([fork_server] if fork_server else [])]
         try:
             with theirs:
-                # Here and not in a thread: Linux ties the child's life to that of the thread that forked.
-                self._process = _spawn(theirs.fileno(), descriptors, environment)
+                self._process = await spawner.spawn([sock.fileno() for sock in inherited], START_SECONDS)
             self._control = await Control.over(ours)
         except OSError as error:  # out of descriptors, processes, memory
             ours.close()
             self.ended.set()
             return [f"a server process can't be started: {error}"]
+        if not self._is_wanted:
+            self.kill()
         self._ears = asyncio.create_task(self._listen(self._control))
-        return await self._ask(Word.SERVE, orders=asdict(orders), descriptors=descriptors)
+        return await self._ask(Word.SERVE, orders=asdict(orders), shares_workers=fork_server is not None)
 
     async def reload(self, text: str) -> Sequence[str]:
         """Have it serve another configuration; returns what keeps it from that, nothing once it does."""
@@ -67,11 +78,13 @@ class ServerProcess:
 
     def retire(self) -> None:
         """Have it answer what it was asked, and end."""
+        self._is_wanted = False
         if self._control:
             self._control.send(Word.END)
 
     def kill(self) -> None:
         """End it, whatever it is doing; its workers end with it."""
+        self._is_wanted = False
         if self._process:
             self._process.kill()
 
@@ -117,25 +130,11 @@ class ServerProcess:
         if self._answer and not self._answer.done():
             self._answer.set_result(["the server process ended before it served"])
 
-    async def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
+    async def _wait(self, process: Spawned) -> int | None:
         loop = asyncio.get_running_loop()
         until = loop.time() + _REAP_SECONDS
-        while process.poll() is None:
+        while (code := process.poll()) is None:
             if loop.time() > until:
                 return None
             await asyncio.sleep(0.01)
-        return process.returncode
-
-
-def _spawn(
-    control: int, descriptors: Sequence[int], environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    # -P: a file named json.py in the working directory is not ours.
-    command = [sys.executable, "-P", "-m", "iiif_server.serving.child", str(control), str(os.getpid())]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-        command,
-        stdin=subprocess.DEVNULL,
-        pass_fds=[control, *descriptors],
-        process_group=0,  # Ctrl-C in a terminal is for the supervisor alone
-        env=dict(environment),
-    )
+        return code

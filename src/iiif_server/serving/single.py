@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from iiif_server.config.document import read_text
+from iiif_server.config.reading import read_text
 from iiif_server.errors import ConfigurationError
 from iiif_server.plugins import Plugins, load_plugins
 from iiif_server.serving.application import build

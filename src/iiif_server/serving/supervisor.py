@@ -1,6 +1,7 @@
 """Several server processes on the same sockets: started, replaced, reloaded one after the other, ended.
 
-This process answers no request. It loads neither a web framework, nor plugins, nor codecs: nothing that a
+This process answers no request. Neither does what server processes are forked from, nor what their workers
+are, which all processes share. It loads neither a web framework, nor plugins, nor codecs: nothing that a
 client or a source sends can reach it, so that what dies is always replaced.
 """
 
@@ -11,20 +12,25 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from iiif_server.config.document import read_text
+from iiif_server.config.reading import read_text
 from iiif_server.errors import ConfigurationError
+from iiif_server.execution.keeper import ForkServerKeeper
+from iiif_server.execution.settings import IMAGE_WORK
+from iiif_server.execution.starting import can_fork
 from iiif_server.serving.counting import counting_directory, end_of_process
 from iiif_server.serving.listening import announce, listen
-from iiif_server.serving.logs import NOTHING_TO_RELOAD, log_refusal
+from iiif_server.serving.logs import NOTHING_TO_RELOAD, log_refusal, logging_to_standard_error
 from iiif_server.serving.orders import Orders
 from iiif_server.serving.place import Place
+from iiif_server.serving.process import START_SECONDS
 from iiif_server.serving.signals import END_SECONDS, Signals, exit_at_once
+from iiif_server.serving.spawning import Spawner
 from iiif_server.telemetry.sharing import multiprocess_environment
 
 logger = logging.getLogger(__name__)
@@ -40,17 +46,20 @@ def run_supervisor(orders: Orders, host: str, port: int) -> int:
         ConfigurationError: they can't start, or none of them any more.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing to reload before the first start
-    sockets = listen(host, port)
-    try:
-        with counting_directory() as counts:
-            return asyncio.run(_supervise(orders, sockets, counts))
-    finally:
-        for sock in sockets:
-            sock.close()
+    with ExitStack() as stack:
+        counts = stack.enter_context(counting_directory())
+        spawner = Spawner({**os.environ, **(multiprocess_environment(counts) if counts else {})})
+        stack.callback(spawner.close)
+        spawner.prepare()
+        stack.enter_context(logging_to_standard_error())
+        sockets = [stack.enter_context(sock) for sock in listen(host, port)]
+        return asyncio.run(_supervise(orders, sockets, spawner, counts))
 
 
-async def _supervise(orders: Orders, sockets: Sequence[socket.socket], counts: Path | None) -> int:
-    return await Supervisor(orders, sockets, counts).run()
+async def _supervise(
+    orders: Orders, sockets: Sequence[socket.socket], spawner: Spawner, counts: Path | None
+) -> int:
+    return await Supervisor(orders, sockets, spawner, counts).run()
 
 
 class Supervisor:
@@ -59,20 +68,26 @@ class Supervisor:
     Args:
         orders: what they serve, and how many they are.
         sockets: that they listen on.
+        spawner: starts them.
         counts: a directory in which they count together.
 
     Attributes:
         orders: what they serve at present.
+        spawner: starts them.
     """
 
-    def __init__(self, orders: Orders, sockets: Sequence[socket.socket], counts: Path | None = None) -> None:
+    def __init__(
+        self, orders: Orders, sockets: Sequence[socket.socket], spawner: Spawner, counts: Path | None = None
+    ) -> None:
         self.orders = orders
+        self.spawner = spawner
         self._counts = counts
         self._sockets = sockets
         self._places = [Place(index, self, sockets) for index in range(orders.processes)]
         self._one_ready = asyncio.Event()
         self._all_ready = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._keeper = ForkServerKeeper(IMAGE_WORK, START_SECONDS) if can_fork() else None
 
     async def run(self) -> int:
         """Serve until a signal says to end.
@@ -90,15 +105,18 @@ class Supervisor:
             for task in (work, end):
                 task.cancel()
             ended_well = await self._close(keepers)
+            if self._keeper:
+                await self._keeper.close()
         if self._failed.done():
             self._failed.result()
         return 0 if ended_well else 1
 
     # What the places ask and tell.
 
-    def environment(self) -> Mapping[str, str]:
-        """The environment variables of a server process that is about to start."""
-        return {**os.environ, **(multiprocess_environment(self._counts) if self._counts else {})}
+    @property
+    def fork_server(self) -> socket.socket | None:
+        """What the server processes ask for workers by."""
+        return self._keeper.requests if self._keeper else None
 
     async def on_end(self, process_id: int) -> None:
         """A process has gone."""
@@ -110,6 +128,8 @@ class Supervisor:
         self._one_ready.set()
         if all(place.serves for place in self._places):
             self._all_ready.set()
+            # It shares its memory no longer: processes have made their own of what they have written to.
+            self.spawner.close()
 
     def on_failure(self, place: Place, problems: Sequence[str], *, explained: bool) -> None:
         """A process ended before it served. What can't start at all ends the server, and says why."""
@@ -169,8 +189,9 @@ class Supervisor:
             if self._failed.done():
                 place.kill()  # it serves nobody
         _, late = await asyncio.wait(keepers, timeout=END_SECONDS + 0.5)
-        for place in self._places:
-            if late:
+        if late:
+            self.spawner.close()  # it may be that
+            for place in self._places:
                 place.kill()
         for keeper in keepers:
             with suppress(asyncio.CancelledError):

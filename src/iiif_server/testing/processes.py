@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import psutil
 
-WORKER = "iiif_server.execution.worker"
+WORKER = "iiif-worker"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)\b")
 START_DEADLINE = 30.0
 STOP_DEADLINE = 20.0
@@ -97,7 +97,7 @@ class ServerProcess:
 
     def workers(self) -> list[psutil.Process]:
         """The living workers."""
-        return [process for process in self.tree() if WORKER in _command_line(process)]
+        return [process for process in self.tree() if _name(process) == WORKER]
 
     def terminate(self) -> int:
         """Ask the server to end, and return its exit code."""
@@ -169,8 +169,8 @@ def _is_alive_in_session(process: psutil.Process, session: int) -> bool:
         return False
 
 
-def _command_line(process: psutil.Process) -> str:
+def _name(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())
+        return str(process.name())
     except psutil.NoSuchProcess:
         return ""
