@@ -87,6 +87,7 @@ WAYS: dict[str, tuple[Maker, tuple[str, str, str, str]]] = {
     "JPEG, reduced": (jpeg(), THUMBNAIL),
     "JPEG, decoded whole": (jpeg(), ("full", "max", "0", "default.webp")),
     "JPEG, copied": (jpeg(), FULL),
+    "JPEG, pulled down": (jpeg(), ("full", "^200,6000", "0", "default.jpg")),
     "JPEG, a sheet of tiles": (jpeg(subsampling=0), TILE),
     "JPEG, gray without decoding": (jpeg(), ("full", "max", "0", "gray.jpg")),
     "JPEG, progressive, reduced": (jpeg(progressive=True), THUMBNAIL),
@@ -145,7 +146,7 @@ async def test_an_estimate_is_what_a_worker_takes(pool: WorkerPool, tmp_path: Pa
         file = SourceFile(str(path), "1")
         seen = await properties(pool, file)
         assert seen.decoding is not None
-        operation = resolve(parse_image_parameters(*parameters), seen.size, Limits())
+        operation = resolve(parse_image_parameters(*parameters), seen.size, Limits(max_width=8000))
         estimate = render_cost(seen.size, seen.media_type, seen.decoding, operation, SETTINGS).memory
         peak, _ = await peak_memory(pool, Task("render", RenderTask(file, operation, SETTINGS), ""))
 
