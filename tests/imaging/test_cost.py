@@ -49,10 +49,12 @@ def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
     return Image.fromarray(values.squeeze(), mode) if mode != "L" else Image.fromarray(values[..., 0])
 
 
-def saved(name: str, mode: str = "RGB", orientation: int = 1, **options: object) -> Maker:
+def saved(
+    name: str, mode: str = "RGB", orientation: int = 1, *, flat: bool = False, **options: object
+) -> Maker:
     def make(size: tuple[int, int]) -> bytes:
         out = BytesIO()
-        image = picture(size, mode)
+        image = Image.new(mode, size) if flat else picture(size, mode)
         if orientation > 1:
             exif = image.getexif()
             exif[274] = orientation
@@ -94,6 +96,7 @@ WAYS: dict[str, tuple[Maker, tuple[str, str, str, str]]] = {
     "JPEG, turned": (jpeg(orientation=6), FULL),
     "JPEG, CMYK": (jpeg(mode="CMYK"), FULL),
     "PNG": (png(), THUMBNAIL),
+    "PNG, little of a file": (saved("PNG", compress_level=9, flat=True), THUMBNAIL),
     "PNG, gray": (png(mode="L"), FULL),
     "PNG with alpha": (png(mode="RGBA"), FULL),
     "TIFF in strips": (tiff(rowsperstrip=64, compression="deflate"), FULL),
