@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +15,8 @@ from PIL import Image, ImageCms
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import lossless
 from iiif_server.imaging.orientation import Symmetry, from_exif
-from iiif_server.imaging.plan import sheet
-from iiif_server.imaging.readers.jpeg import JpegSource, open_jpeg
 from iiif_server.imaging.steps import turned
-from iiif_server.imaging.tasks import SourceLimits, WorkbenchSettings
+from iiif_server.imaging.tasks import WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from tests.imaging.helpers import PIXELS_ONLY, Bench, array, exif, jpeg, luma, mean_error, picture
 
@@ -89,48 +86,6 @@ def test_what_cannot_be_cut_gives_nothing() -> None:
     for damaged in (b"", b"\xff\xd8", whole[:300], whole[: len(whole) // 2]):
         assert lossless.cut(library, damaged, parts) == {}
     assert lossless.cut(library, whole, [Rectangle(3, 0, 512, 512)]) == {}
-
-
-@needs_jpegtran
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"subsampling": 2},
-        {"subsampling": 0, "progressive": True},
-        {"subsampling": 2, "progressive": True},
-        {"subsampling": 1, "restart_marker_rows": 1},
-        {"subsampling": 2, "restart_marker_blocks": 7, "progressive": True},
-        {"bands": 1},
-    ],
-)
-@pytest.mark.parametrize("orientation", [1, 3, 5])
-def test_tiles_cut_in_several_passes_are_the_tiles_cut_in_one(
-    options: dict[str, Any], orientation: int
-) -> None:
-    """Of all kinds of scans, and of tiles that begin between the units of what is stored upside down."""
-    settings = dict(options)
-    image = picture(1104, 3 * 512 + 8, bands=settings.pop("bands", 3))
-    file = io.BytesIO(jpeg(image, exif=exif(orientation), **settings))
-    source = open_jpeg(file, SourceLimits())
-    assert isinstance(source, JpegSource)
-    library = lossless.load_library()
-    in_one = lossless.cut_sheet(library, source.header, source.data())
-    assert len(in_one) == len(sheet(source.header)) > 2
-    for passes in (2, 3, 7):
-        assert lossless.cut_sheet(library, source.header, source.data(), passes) == in_one
-
-
-@needs_jpegtran
-def test_damage_anywhere_leaves_no_tiles_in_several_passes_either() -> None:
-    """Although it is in none of the lines that a pass reads."""
-    source = open_jpeg(io.BytesIO(jpeg(picture(600, 2100), subsampling=2)), SourceLimits())
-    assert isinstance(source, JpegSource)
-    data, library = source.data(), lossless.load_library()
-    for place in (0.3, 0.6, 0.99):
-        middle = int(place * len(data))
-        damaged = data[:middle] + b"\xff\xd9" + data[middle:]
-        for passes in (1, 3):
-            assert lossless.cut_sheet(library, source.header, damaged, passes) == {}
 
 
 @needs_jpegtran

@@ -43,8 +43,6 @@ class _Rate(NamedTuple):
 
 _AT_LEAST = 4 << 20
 """Bytes that buffers and Python's own objects take, whatever is done."""
-_ONE_PASS, _PASSES = 96 << 20, 3
-"""Of a JPEG with more coefficients, in bytes, a pyramid's full scale is cut in so many passes."""
 _ENCODING = {
     Format.JPG: _Rate(0.5, 0.012),
     Format.PDF: _Rate(0.5, 0.012),
@@ -124,9 +122,7 @@ def pyramid_memory(image: Dimensions, decoding: Decoding) -> int:
     levels = round(pixels * samples / 3)  # a quarter, a sixteenth, and so on
     memory = max(decoding_memory(decoding, pixels), pixels * samples + levels)
     if decoding.jpeg and decoding.jpeg.portable and decoding.jpeg.croppable:
-        passes = pyramid_passes(decoding)
-        beside = decoding_memory(decoding, pixels // 4) + levels if passes == 1 else 0
-        memory = max(memory, sheet_memory(decoding, passes) + beside)
+        memory = max(memory, sheet_memory(decoding) + decoding_memory(decoding, pixels // 4) + levels)
     return _AT_LEAST + memory
 
 
@@ -136,14 +132,9 @@ def decoding_memory(decoding: Decoding, pixels: int) -> int:
     return round(max(decoding.file + decoding.fixed + pixels * decoding.per_pixel, pixels * turning))
 
 
-def sheet_memory(decoding: Decoding, passes: int = 1) -> int:
-    """All tiles at full scale: of one pass two sets of coefficients, the file, and its pieces."""
-    return round(decoding.coefficients / (1 - 0.5**passes)) + 3 * decoding.file
-
-
-def pyramid_passes(decoding: Decoding) -> int:
-    """In how many passes a pyramid's full scale is cut; in one, beside what the other levels need."""
-    return 1 if decoding.coefficients <= _ONE_PASS else _PASSES
+def sheet_memory(decoding: Decoding) -> int:
+    """All tiles at full scale out of one pass: two sets of coefficients, the file, and its pieces."""
+    return 2 * decoding.coefficients + 3 * decoding.file
 
 
 def finishing_memory(decoding: Decoding, operation: Operation, chosen: Render, level: Dimensions) -> int:

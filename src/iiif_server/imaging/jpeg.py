@@ -114,15 +114,6 @@ class JpegLayout:
         )
 
 
-def lines_at(data: bytes) -> int:
-    """Where in a sound JPEG the frame header states the number of lines, in two bytes (B.2.2)."""
-    at = 2
-    while data[at + 1] not in _FRAMES:
-        is_fill = data[at + 1] == 0xFF  # any number of them before a marker (B.1.1.2)
-        at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4])
-    return at + 5
-
-
 def components_are_ycc(identifiers: bytes, *, jfif: bool, adobe_transform: int | None) -> bool:
     """Tell whether three components are YCbCr, by the rules that libjpeg decodes by.
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from math import ceil
 from typing import Any
 
 from iiif_server.errors import IIIFServerError
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import jpeg, orientation
-from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import Symmetry
-from iiif_server.imaging.plan import Lossless, PassTile, sheet
+from iiif_server.imaging.plan import Lossless, PassTile
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.splice import whole_jpeg
 from iiif_server.imaging.tasks import SourceLimits
@@ -54,41 +51,7 @@ def load_library() -> Any | None:
     return lib if lib.TURBOJPEG and not lib.JPEG8 else None
 
 
-def cut_sheet(library: Any, header: Header, data: bytes, passes: int = 1) -> Mapping[Rectangle, bytes]:
-    """Cut all tiles at full scale out of a JPEG; nothing comes back where the library can't.
-
-    In one pass all coefficients are in memory twice. In several, the last tiles come first, out of the whole
-    file, which shows whether it is sound. For the others the frame header is made to state fewer lines, and
-    only their coefficients are read. With n passes 2^n / (2^n - 1) times all coefficients are enough.
-
-    Args:
-        library: what :func:`load_library` gave.
-        header: of the source.
-        data: a JPEG file without metadata.
-        passes: over it, from 1; the tiles are the same.
-    """
-    height, parts = header.stored.height, sheet(header)
-    ends = [height * (1 - 0.5**number) / (1 - 0.5**passes) for number in range(1, passes)]
-    groups: list[list[Rectangle]] = [[] for _ in range(passes)]
-    for part in parts:
-        groups[bisect_left(ends, part.y + part.height)].append(part)
-    last = groups.pop() or parts
-    found = dict(cut(library, data, last))
-    if not found or last is parts:
-        return found
-    assert header.jpeg is not None
-    shorter, at, unit = bytearray(data), jpeg.lines_at(data), header.jpeg.mcu.height
-    del data
-    for group in filter(None, groups):
-        lines = ceil(max(part.y + part.height for part in group) / unit) * unit
-        shorter[at : at + 2] = min(lines, height).to_bytes(2)
-        found |= cut(library, shorter, group, is_shortened=True)
-    return found if len(found) == len(parts) else {}
-
-
-def cut(
-    library: Any, data: bytes | bytearray, parts: Sequence[Rectangle], *, is_shortened: bool = False
-) -> Mapping[Rectangle, bytes]:
+def cut(library: Any, data: bytes, parts: Sequence[Rectangle]) -> Mapping[Rectangle, bytes]:
     """Cut many parts out of a JPEG in one pass over it; nothing comes back where the library can't.
 
     The library's own ``crop`` reads the whole file for each part, which is nearly all of its cost. This is
@@ -98,7 +61,6 @@ def cut(
         library: what :func:`load_library` gave.
         data: a JPEG file without metadata.
         parts: rectangles whose origins lie on the grid of coded units.
-        is_shortened: whether the library will warn of more data than there are lines.
     """
     ffi, turbo, count = library.ffi_jpeg, library.libjpeg, len(parts)
     transforms = ffi.new("tjtransform[]", count)
@@ -110,8 +72,7 @@ def cut(
     handle = ffi.gc(turbo.tjInitTransform(), turbo.tjDestroy)
     try:
         source = ffi.from_buffer("unsigned char[]", data)
-        failed = turbo.tjTransform(handle, source, len(data), count, results, sizes, transforms, 0) < 0
-        if failed and not (is_shortened and all(sizes)):
+        if turbo.tjTransform(handle, source, len(data), count, results, sizes, transforms, 0) < 0:
             return {}
         return {part: ffi.buffer(results[i], sizes[i])[:] for i, part in enumerate(parts)}
     finally:

@@ -17,15 +17,15 @@ from iiif_server.errors import IIIFServerError, RenderFailed, SourceTooLarge, Un
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import level_size
 from iiif_server.imaging.codecs import versions
-from iiif_server.imaging.cost import decoding_memory, finishing_memory, pyramid_passes, sheet_memory
+from iiif_server.imaging.cost import decoding_memory, finishing_memory, sheet_memory
 from iiif_server.imaging.credit.model import NO_CREDIT, Credit
 from iiif_server.imaging.credit.write import with_credit_jpeg
 from iiif_server.imaging.decode import checked_jpeg, decode_level
 from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
-from iiif_server.imaging.lossless import cut_sheet, load_library, stored_tile, transform
-from iiif_server.imaging.plan import Copy, Lossless, PassTile, Render, on_copy, plan, plan_render
+from iiif_server.imaging.lossless import cut, load_library, stored_tile, transform
+from iiif_server.imaging.plan import Copy, Lossless, PassTile, Render, on_copy, plan, plan_render, sheet
 from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target, tile_request
 from iiif_server.imaging.pyramids.index import tiles_of
 from iiif_server.imaging.readers.base import Source
@@ -100,7 +100,6 @@ class Workbench:
         self._library = load_library()
         self._watch = Stopwatch()
         self._begun_sheet: Future[Mapping[Rectangle, bytes]] | None = None
-        self._passes = 1
 
     def abilities(self, _: None) -> tuple[dict[str, Any], bytes]:
         """Tell what is installed here: lossless JPEG work, formats to write, and a fingerprint of the codecs.
@@ -189,21 +188,18 @@ class Workbench:
         self.close()
 
     def _begin_sheet(self, source: Source, settings: RenderSettings, thread: Executor) -> None:
-        """Cut the sheet beside what the other levels need, unless that is too much at once: work in C."""
+        """Cut the sheet beside what the other levels need: pure work in C on a copy of the file."""
         header = source.header
         first = tile_request(header.size, tiles_of(header.size, 1)[0], 1)
         if self._library is not None and isinstance(plan(header, first, settings), Lossless):
             assert isinstance(source, JpegSource)
-            self._passes = pyramid_passes(source.decoding("image/jpeg"))
-            if self._passes == 1:
-                self._begun_sheet = thread.submit(cut_sheet, self._library, header, source.data())
+            self._begun_sheet = thread.submit(cut, self._library, source.data(), sheet(header))
 
     def _cut_sheet(self, source: JpegSource) -> Mapping[Rectangle, bytes]:
         begun, self._begun_sheet = self._begun_sheet, None
-        if begun is not None:
-            return begun.result()
-        self._levels.make_room(sheet_memory(source.decoding("image/jpeg"), self._passes))
-        return cut_sheet(self._library, source.header, source.data(), self._passes)
+        if begun is None:
+            self._levels.make_room(sheet_memory(source.decoding("image/jpeg")))
+        return cut(self._library, source.data(), sheet(source.header)) if begun is None else begun.result()
 
     def _transform(
         self, file: SourceFile, source: JpegSource, chosen: Lossless, *, cuts_sheet: bool
