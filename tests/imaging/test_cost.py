@@ -49,10 +49,12 @@ def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
     return Image.fromarray(values.squeeze(), mode) if mode != "L" else Image.fromarray(values[..., 0])
 
 
-def saved(name: str, mode: str = "RGB", orientation: int = 1, **options: object) -> Maker:
+def saved(
+    name: str, mode: str = "RGB", orientation: int = 1, *, flat: bool = False, **options: object
+) -> Maker:
     def make(size: tuple[int, int]) -> bytes:
         out = BytesIO()
-        image = picture(size, mode)
+        image = Image.new(mode, size) if flat else picture(size, mode)
         if orientation > 1:
             exif = image.getexif()
             exif[274] = orientation
@@ -87,12 +89,14 @@ WAYS: dict[str, tuple[Maker, tuple[str, str, str, str]]] = {
     "JPEG, reduced": (jpeg(), THUMBNAIL),
     "JPEG, decoded whole": (jpeg(), ("full", "max", "0", "default.webp")),
     "JPEG, copied": (jpeg(), FULL),
+    "JPEG, pulled down": (jpeg(), ("full", "^200,6000", "0", "default.jpg")),
     "JPEG, a sheet of tiles": (jpeg(subsampling=0), TILE),
     "JPEG, gray without decoding": (jpeg(), ("full", "max", "0", "gray.jpg")),
     "JPEG, progressive, reduced": (jpeg(progressive=True), THUMBNAIL),
     "JPEG, turned": (jpeg(orientation=6), FULL),
     "JPEG, CMYK": (jpeg(mode="CMYK"), FULL),
     "PNG": (png(), THUMBNAIL),
+    "PNG, little of a file": (saved("PNG", compress_level=9, flat=True), THUMBNAIL),
     "PNG, gray": (png(mode="L"), FULL),
     "PNG with alpha": (png(mode="RGBA"), FULL),
     "TIFF in strips": (tiff(rowsperstrip=64, compression="deflate"), FULL),
@@ -145,7 +149,7 @@ async def test_an_estimate_is_what_a_worker_takes(pool: WorkerPool, tmp_path: Pa
         file = SourceFile(str(path), "1")
         seen = await properties(pool, file)
         assert seen.decoding is not None
-        operation = resolve(parse_image_parameters(*parameters), seen.size, Limits())
+        operation = resolve(parse_image_parameters(*parameters), seen.size, Limits(max_width=8000))
         estimate = render_cost(seen.size, seen.media_type, seen.decoding, operation, SETTINGS).memory
         peak, _ = await peak_memory(pool, Task("render", RenderTask(file, operation, SETTINGS), ""))
 

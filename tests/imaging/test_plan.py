@@ -9,7 +9,7 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation, resolve
-from iiif_server.imaging.decoding import JpegFacts
+from iiif_server.imaging.decoding import Decoding, JpegFacts
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import (
     CLOCKWISE_90,
@@ -32,6 +32,7 @@ from iiif_server.imaging.plan import (
 from iiif_server.imaging.tasks import RenderSettings
 
 FACTS = JpegFacts(mcu=Dimensions(16, 16), gray=False, portable=True, croppable=True)
+DECODING = Decoding(4, jpeg=FACTS)
 SETTINGS = RenderSettings()
 
 
@@ -140,7 +141,12 @@ def test_a_sheet_leaves_out_what_lies_between_blocks() -> None:
     [
         ("full/500,/0/default.png", 2, (0, 0, 500, 375)),
         ("full/501,/0/default.png", 1, (0, 0, 1000, 750)),
-        ("full/125,/0/default.png", 8, (0, 0, 125, 94)),
+        ("full/125,/0/default.png", 4, (0, 0, 250, 187.5)),
+        ("full/166,/0/default.png", 4, (0, 0, 250, 187.5)),
+        ("full/167,/0/default.png", 2, (0, 0, 500, 375)),
+        ("full/83,/0/default.png", 8, (0, 0, 125, 93.75)),
+        ("full/84,/0/default.png", 4, (0, 0, 250, 187.5)),
+        ("0,0,1000,750/250,188/0/default.png", 2, (0, 0, 500, 375)),
         ("512,512,488,238/244,119/0/default.png", 2, (256, 256, 500, 375)),
         ("0,0,1000,750/63,47/0/default.png", 8, (0, 0, 125, 93.75)),
         ("10,10,100,100/50,/0/default.png", 2, (5, 5, 55, 55)),
@@ -150,7 +156,7 @@ def test_a_sheet_leaves_out_what_lies_between_blocks() -> None:
 def test_decodes_the_smallest_level_that_suffices(
     request_: str, reduction: int, box: tuple[float, float, float, float]
 ) -> None:
-    """Which for the ladder of levels and tiles is the level itself."""
+    """Which at 1/2 is the level itself; further down there is a rest left to the resampling."""
     render = chosen(request_)
     assert isinstance(render, Render)
     assert (render.reduction, render.shrink, render.box) == (reduction, 1, box)
@@ -165,7 +171,7 @@ def test_edge_tiles_use_the_level_of_their_neighbours() -> None:
         assert render.reduction == 2
     sliver = chosen("4096,0,5,4096/1,512/0/default.png", header(4101, 4096))
     assert isinstance(sliver, Render)
-    assert sliver.reduction == 8
+    assert sliver.reduction == 4
 
 
 def test_a_flipped_level_begins_with_its_padding() -> None:
@@ -257,7 +263,7 @@ def test_requests_of_one_level_share_its_decoding() -> None:
         for x, y in ((0, 0), (19_999 // step * step, 14_999 // step * step)):
             width, height = min(step, 20_000 - x), min(step, 15_000 - y)
             request = f"{x},{y},{width},{height}/{-(-width // factor)},{-(-height // factor)}/0/default.jpg"
-            made, share = chosen(request, source), shared_decoding(operation(request, source))
+            made, share = chosen(request, source), shared_decoding(operation(request, source), DECODING)
             if factor == 1:
                 assert (type(made), share) == (Lossless, 0)
             else:
@@ -268,7 +274,7 @@ def test_requests_of_one_level_share_its_decoding() -> None:
 def test_pixels_at_full_scale_are_another_share_than_the_sheet() -> None:
     source = header(8000, 6000)
     for request in ("0,0,512,512/max/0/default.png", "3,0,512,512/max/0/default.jpg"):
-        assert shared_decoding(operation(request, source)) == 4
+        assert shared_decoding(operation(request, source), DECODING) == 4
 
 
 def test_whole_images_wait_for_nobody() -> None:
@@ -280,7 +286,7 @@ def test_of_a_source_in_pieces_only_what_touches_the_same_piece_shares() -> None
     source, piece = header(4096, 2048), Dimensions(1024, 1024)
 
     def share(request: str) -> int | None:
-        return shared_decoding(operation(request, source), piece)
+        return shared_decoding(operation(request, source), Decoding(4, piece=piece))
 
     tiles = [f"{x},{y},512,512/max/0/default.jpg" for y in range(0, 2048, 512) for x in range(0, 4096, 512)]
     shares = [share(tile) for tile in tiles]

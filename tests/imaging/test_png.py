@@ -8,9 +8,11 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from PIL import Image
 
 from iiif_server.errors import UnreadableSource
 from iiif_server.imaging.png import read_layout
+from iiif_server.imaging.readers.png import PngSource
 from iiif_server.imaging.tasks import WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from tests.imaging.helpers import Bench, array, exif, picture
@@ -147,3 +149,42 @@ def test_gray_with_alpha_stays_gray(tmp_path: Path, bench: Bench, dtype: type[An
     changed = Bench(Workbench(WorkbenchSettings())).pixels(path)
     assert (changed[..., 1] == alpha).all()
     assert (changed[32, :, 0] > gray[32, 0] + 40).all()
+
+
+def large(mode: str = "RGB") -> tuple[bytes, Image.Image]:
+    """A PNG that is large enough for libpng, and its picture."""
+    pixels = np.random.default_rng(3).integers(0, 250, (1000, 1024, len(mode)), np.uint8)
+    pixels[200:] //= 64
+    image = Image.fromarray(pixels.squeeze())
+    out = io.BytesIO()
+    image.save(out, "PNG", compress_level=1)
+    return out.getvalue(), image
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_large_pictures_have_the_same_pixels(
+    tmp_path: Path, bench: Bench, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever library decodes them; and libpng does, but for gray with alpha."""
+    data, image = large(mode)
+    (tmp_path / "a.png").write_bytes(data)
+    if mode != "LA":
+        monkeypatch.delattr(PngSource, "_by_pillow")
+    assert (bench.pixels(tmp_path / "a.png") == array(image)).all()
+
+
+def test_large_pictures_of_16_bits_keep_the_upper_ones(tmp_path: Path, bench: Bench) -> None:
+    samples = np.random.default_rng(4).integers(0, 65536, (1000, 1024, 3), np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(samples, level=1))
+    assert (bench.pixels(tmp_path / "a.png") == samples >> 8).all()
+
+
+def test_pillow_has_the_last_word_on_damage(tmp_path: Path, bench: Bench) -> None:
+    """A wrong checksum alone keeps nobody from the picture; missing data does."""
+    data, image = large()
+    end = 33 + 8 + int.from_bytes(data[33:37])  # of the first chunk of data
+    (tmp_path / "wrong.png").write_bytes(data[:end] + bytes(4) + data[end + 4 :])
+    (tmp_path / "short.png").write_bytes(data[: len(data) // 2])
+    assert (bench.pixels(tmp_path / "wrong.png") == array(image)).all()
+    with pytest.raises(UnreadableSource):
+        bench.render(tmp_path / "short.png", "full/max/0/default.png")

@@ -20,7 +20,7 @@ _WITHIN_PILLOW = {
     "zlib": "zlib",
 }
 """What Pillow brings or is built with, by its name there."""
-_PACKAGES = ("imagecodecs", "numpy", "pillow-heif", "tifffile")
+_PACKAGES = ("cykooz-resizer", "imagecodecs", "numpy", "pillow-heif", "tifffile")
 
 WRITERS: dict[Format, tuple[str, ...]] = {
     Format.JPG: ("libjpeg-turbo",),

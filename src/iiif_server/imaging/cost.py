@@ -152,9 +152,10 @@ def finishing_memory(decoding: Decoding, operation: Operation, chosen: Render, l
     is_cut = (right - left, bottom - top) == chosen.size
     is_whole = is_cut and chosen.part is None and chosen.shrink == 1 and chosen.size == level
     scaled = 0 if is_whole else pixels * samples
-    between = 0 if is_cut else round(width * (bottom - top) * samples)  # scaled across, not yet down
+    between = 0 if is_cut else round((right - left) * height * samples)  # scaled down, not yet across
     if decoding.has_alpha and not is_cut:
-        between += round((right - left) * (bottom - top) * samples * 2)  # cut out, and premultiplied
+        # Another resampling, the other way round, of what was cut out and premultiplied.
+        between = round((width + 2 * (right - left)) * (bottom - top) * samples)
     if chosen.turn != IDENTITY:
         between = max(between, pixels * samples)
     if chosen.angle:

@@ -6,6 +6,7 @@ See docs/adr/0003-lossless-jpeg.md for what is lossless when.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
@@ -14,6 +15,7 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import full_scale_tiles, is_tile, level_size, on_grid
 from iiif_server.iiif.parameters import Format, Quality
 from iiif_server.iiif.resolve import Operation
+from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import IDENTITY, Symmetry, from_rotation
 from iiif_server.imaging.tasks import RenderSettings
@@ -23,6 +25,10 @@ _SHRINKS = (2, 4, 8, 16, 32)
 _SHARED = (1, 2, 4, 8)
 _GAP = 2
 """Averaging stops at this many times the wanted size: the final resampling decides the quality."""
+_COARSE = 4
+"""From this factor on a JPEG's decoder leaves a rest to the resampling; at 1/2 little is lost by none."""
+_REST = (3, 2)
+"""At least so much, as a fraction: less costs up to 0.7 dB (docs/adr/0016-scaling.md)."""
 _MANY = 32
 """In a level of so many pixels a side, one that should count less is not noticed."""
 FILTER_LOBES = 3
@@ -140,8 +146,8 @@ def sheet(header: Header) -> list[Rectangle]:
 
 
 def plan_render(header: Header, operation: Operation) -> Render:
-    """Plan to decode: the smallest level that has every pixel that is wanted."""
-    reduction = max(factor for factor in header.reductions if factor == 1 or _suffices(operation, factor))
+    """Plan to decode: the smallest level that has every pixel that is wanted, and of a JPEG some more."""
+    reduction = _reduction(operation, header.reductions, is_jpeg=header.jpeg is not None)
     shrink = 1
     for factor in _SHRINKS:
         if _suffices(operation, reduction * factor * _GAP) and _is_even(operation, reduction * factor):
@@ -154,7 +160,7 @@ def plan_render(header: Header, operation: Operation) -> Render:
     return Render(reduction, part, shrink, box, operation.size, _quarter_turns(operation), angle)
 
 
-def shared_decoding(operation: Operation, piece: Dimensions | None = None) -> int | None:
+def shared_decoding(operation: Operation, decoding: Decoding | None = None) -> int | None:
     """A number for what has to be decoded that this has in common with other requests.
 
     ``None`` for whole images: the little that is kept of their decoding is not worth waiting for. Other than
@@ -162,13 +168,13 @@ def shared_decoding(operation: Operation, piece: Dimensions | None = None) -> in
 
     Args:
         operation: the request.
-        piece: the size of the pieces that the source is decoded in; ``None`` if levels are decoded whole.
+        decoding: what decoding the source takes, if that is known.
     """
     if operation.is_full_region:
         return None
-    reduction = max(factor for factor in _SHARED if factor == 1 or _suffices(operation, factor))
+    reduction = _reduction(operation, _SHARED, is_jpeg=decoding is not None and decoding.jpeg is not None)
     level = _SHARED.index(reduction)
-    if piece is not None:
+    if decoding is not None and (piece := decoding.piece) is not None:
         columns = -(-operation.image.width // piece.width)
         cell = operation.region.y // piece.height * columns + operation.region.x // piece.width
         return len(_SHARED) * cell + level
@@ -286,6 +292,23 @@ def _on_blocks(crop: Rectangle, mcu: Dimensions, turn: Symmetry) -> bool:
 def _quarter_turns(operation: Operation) -> Symmetry:
     """The rotation down to a multiple of 90 degrees."""
     return from_rotation(int(operation.rotation.degrees), mirror=operation.rotation.mirror)
+
+
+def _reduction(operation: Operation, reductions: Iterable[int], *, is_jpeg: bool) -> int:
+    """By how much the decoder shrinks: as far as there are enough pixels."""
+    suffices = _suffices_of_jpeg if is_jpeg else _suffices
+    return max(factor for factor in reductions if factor == 1 or suffices(operation, factor))
+
+
+def _suffices_of_jpeg(operation: Operation, factor: int) -> bool:
+    """Tell whether the level at this factor has enough pixels more than are wanted."""
+    if factor < _COARSE or _suffices(operation, 2 * factor):
+        return _suffices(operation, factor)
+    region, size, (most, least) = operation.region, operation.size, _REST
+    return (
+        most * factor * size.width <= least * region.width
+        and most * factor * size.height <= least * region.height
+    )
 
 
 def _suffices(operation: Operation, factor: int) -> bool:

@@ -49,8 +49,14 @@ class PngLayout:
         return sum(end - start for start, end in self.pieces)
 
     def assemble(self, file: BinaryIO) -> bytes:
-        """Put the picture together."""
-        return b"".join(_read(file, start, end - start) for start, end in self.pieces)
+        """Put the picture together; what lies together is read together, and not copied again."""
+        ranges = self.pieces[:1]
+        for start, end in self.pieces[1:]:
+            if ranges[-1][1] == start:
+                ranges[-1] = (ranges[-1][0], end)
+            else:
+                ranges.append((start, end))
+        return b"".join(_read(file, start, end - start) for start, end in ranges)
 
     def assemble_head(self, file: BinaryIO) -> bytes:
         """As much as tells size, mode and palette."""

@@ -167,7 +167,7 @@ class Workbench:
             renderer = Renderer(
                 lambda operation: bench.render(RenderTask(task.source, operation, task.settings))[1],
                 bench._levels.clear,
-                source.header.reductions,
+                lambda operation: plan_render(source.header, operation).reduction,
             )
             with open_target(task.target, task.inode) as out, ThreadPoolExecutor(1) as thread:
                 bench._begin_sheet(source, task.settings, thread)

@@ -333,7 +333,7 @@ class ImageService:
                     task,
                     affinity=f"{path}\0{info.version}",
                     heavy=is_heavy(operation, cost),
-                    share=shared_decoding(operation, info.piece) if is_shared else None,
+                    share=shared_decoding(operation, info.decoding) if is_shared else None,
                     memory=cost.memory,
                 )
             )

@@ -46,12 +46,12 @@ class Renderer:
     Attributes:
         render: the answer to a request, as a JPEG file.
         forget: lets go of the levels that were decoded for it.
-        reductions: the factors at which the decoder gives a level of its own.
+        reduction: tells by how much the decoder shrinks for a request.
     """
 
     render: Callable[[Operation], bytes]
     forget: Callable[[], None]
-    reductions: tuple[int, ...]
+    reduction: Callable[[Operation], int]
 
 
 def build_pyramid(
@@ -75,9 +75,12 @@ def build_pyramid(
     writer = TiffWriter(out, TILE)
     served: dict[int, list[Span]] = {}
     levels: dict[int, Level] = {}
+    decoded: int | None = None
     for factor in _order(scale_factors(image, TILE)):
-        if factor in renderer.reductions and len(renderer.reductions) > 1:
+        reduction = renderer.reduction(tile_request(image, tiles_of(image, factor)[0], factor))
+        if reduction != decoded:
             renderer.forget()  # what is decoded next is made of the file, not of the levels before
+            decoded = reduction
         served[factor], levels[factor] = _build_level(
             renderer, image, factor, settings, writer, lambda: _check(out, writer, max_bytes)
         )

@@ -105,7 +105,7 @@ def _open_heif(file: BinaryIO, limits: SourceLimits) -> Source:
 
 READERS = (
     Reader(JPEG, _one(jpeg.open_jpeg), ("libjpeg-turbo",)),
-    Reader(PNG, _one(png.open_png), ("Pillow", "zlib")),
+    Reader(PNG, _one(png.open_png), ("imagecodecs", "Pillow", "zlib")),
     Reader(TIFF, _open_tiff, ("tifffile", "imagecodecs", "libtiff"), has_pages=True),
     Reader(JPEG_2000, _one(jpeg2000.open_jpeg2000), ("OpenJPEG", "imagecodecs"), available=_has("jpg_2000")),
     Reader(WEBP, _one(pillow.open_webp), ("libwebp",), available=_has("webp")),
