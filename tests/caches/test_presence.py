@@ -118,3 +118,12 @@ async def test_without_threads_nothing_is_known(disk: Disk) -> None:
     presence = Presence(disk.has, threads)
     assert not await presence.of("there")
     await presence.close()
+
+
+async def test_a_disk_that_hangs_is_not_waited_for(disk: Disk, threads: Threads) -> None:
+    presence = Presence(disk.has, threads, patience=0.05)
+    disk.gate.clear()
+    assert not await asyncio.wait_for(presence.of("there"), 5)
+    disk.gate.set()
+    assert await presence.of("there")
+    await presence.close()

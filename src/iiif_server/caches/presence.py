@@ -12,6 +12,7 @@ from iiif_server.errors import ServerBusy
 
 _GATHER_SECONDS: Final = 0.005
 _MOST: Final = 1024
+_PATIENCE: Final = 2.0
 
 
 class Presence:
@@ -25,6 +26,7 @@ class Presence:
         threads: where it is called.
         gather_seconds: for so long questions are gathered.
         most: questions that may wait; to those beyond it the answer is no.
+        patience: seconds that a batch may take; then the answer is no.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Presence:
         *,
         gather_seconds: float = _GATHER_SECONDS,
         most: int = _MOST,
+        patience: float = _PATIENCE,
     ) -> None:
         self._is_there = is_there
         self._threads = threads
         self._gather_seconds = gather_seconds
         self._most = most
+        self._patience = patience
         self._waiting = 0
         self._asked: list[tuple[str, asyncio.Future[bool]]] = []
         self._asking: asyncio.Task[None] | None = None
@@ -73,8 +77,9 @@ class Presence:
                 batch, self._asked = self._asked, []
                 found: set[str] = set()
                 try:
-                    with suppress(ServerBusy):  # the threads have ended
-                        found = await self._threads.run(self._look_up, [key for key, _ in batch])
+                    with suppress(ServerBusy, TimeoutError):  # the former: the threads have ended
+                        async with asyncio.timeout(self._patience):
+                            found = await self._threads.run(self._look_up, [key for key, _ in batch])
                 finally:
                     _tell(batch, found)
         finally:
