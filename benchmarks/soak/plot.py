@@ -25,8 +25,18 @@ def plot(samples: list[Sample], faults: list[dict[str, Any]], path: Path) -> Non
         minutes = [sample.seconds / 60 for sample in samples]
         for axis in axes:
             _draw_faults(axis, faults)
-        axes[0].plot(minutes, [sample.pss / MIB for sample in samples], color="black", linewidth=1)
+        axes[0].plot(
+            minutes, [sample.pss / MIB for sample in samples], color="black", linewidth=1, label="all"
+        )
+        axes[0].plot(
+            minutes,
+            [sample.first / MIB for sample in samples],
+            color="gray",
+            linewidth=1,
+            label="without workers",
+        )
         axes[0].set_ylabel("memory (PSS, MiB)")
+        axes[0].legend(loc="upper left")
         axes[1].plot(minutes, [sample.descriptors for sample in samples], color="black", linewidth=1)
         axes[1].set_ylabel("descriptors")
         axes[2].plot(minutes, [sample.per_second for sample in samples], color="black", linewidth=1)

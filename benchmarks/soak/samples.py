@@ -34,12 +34,14 @@ class Sample:
     Attributes:
         seconds: since the beginning.
         quiet: whether no fault is under way or has just been.
+        first: memory of the process that has the connections, which no fault replaces.
         statuses: of the answers since the last sample.
     """
 
     seconds: float
     quiet: bool
     pss: int
+    first: int
     rss: int
     descriptors: int
     threads: int
@@ -58,11 +60,12 @@ def percentile(seconds: list[float], share: float) -> float:
 
 def measure(server: ServerProcess) -> dict[str, int]:
     """What the processes use; one that ends meanwhile is left out."""
-    total: Counter[str] = Counter(pss=0, rss=0, descriptors=0, threads=0, processes=0)
+    total: Counter[str] = Counter(pss=0, first=0, rss=0, descriptors=0, threads=0, processes=0)
     for process in server.tree():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             memory = process.memory_full_info()
             used = {"pss": memory.pss, "rss": memory.rss, "descriptors": process.num_fds()}
+            used["first"] = memory.pss if process.pid == server.pid else 0
             total.update(used | {"threads": process.num_threads(), "processes": 1})
     return dict(total)
 

@@ -45,7 +45,7 @@ from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connectio
 from iiif_server.web.http_log import http_logger
 from iiif_server.web.images import stored_tile
 from iiif_server.web.keys import SITE, Site
-from iiif_server.web.middlewares import answer_errors
+from iiif_server.web.middlewares import ErrorAnswers
 from iiif_server.web.observe import Observer
 from iiif_server.web.protocol import HTTP_OPTIONS, LINGERING_SECONDS
 from iiif_server.web.ready import ANSWERS, ReadyAnswers
@@ -133,7 +133,7 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     metrics = create_metrics()
     observer = _observer(config, metrics)
     options = _http_options(config)
-    app = web.Application(middlewares=[observer.observe, answer_errors], handler_args=options)
+    app = web.Application(middlewares=[observer.observe, ErrorAnswers().answer], handler_args=options)
     app[HTTP_OPTIONS] = options
     app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout

@@ -228,3 +228,14 @@ async def test_starting_and_reading_scan_nothing_however_much_is_stored(
     assert len(scans) == 1
     assert body_of(await stored(disk, KEY)) == b"body"
     assert len(entries(twenty_thousand)) == 20_001
+
+
+async def test_whether_it_is_there_is_told_without_reading_it(make_disk: DiskMaker, tmp_path: Path) -> None:
+    disk = make_disk()
+    assert not await disk.holds(KEY)
+    await disk.put(KEY, b"body")
+    assert await disk.holds(KEY)
+    assert not await disk.holds(key_of("other"))
+    entry_path(tmp_path / "cache", KEY).unlink()
+    assert not await disk.holds(KEY)
+    assert disk.statistics()["hits"] == disk.statistics()["misses"] == 0

@@ -1,5 +1,6 @@
 """The memory tier stays within its bytes and forgets the least recently used first."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,30 @@ def test_no_budget_keeps_nothing() -> None:
     cache = MemoryCache(0)
     cache.put("key", b"")
     assert len(cache) == 0
+
+
+class Body(bytes):
+    """One whose end can be seen: what derives from bytes has no weak references."""
+
+    ends = 0
+
+    def __del__(self) -> None:
+        Body.ends += 1
+
+
+@pytest.mark.parametrize("forget", ["pushed out", "replaced", "cleared"])
+def test_what_is_forgotten_is_freed(forget: str) -> None:
+    cache, before = MemoryCache(10 * ENTRY), Body.ends
+    cache.put("key", Body(b"body"))
+    assert Body.ends == before
+    if forget == "pushed out":
+        for number in range(20):
+            cache.put(str(number), bytes(1000))
+    elif forget == "replaced":
+        cache.put("key", b"other")
+    else:
+        cache.clear()
+    assert Body.ends == before + 1
 
 
 def test_clear_forgets_everything() -> None:

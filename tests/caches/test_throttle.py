@@ -21,3 +21,17 @@ def test_one_line_per_interval_with_the_count_of_the_others(caplog: pytest.LogCa
     now += 61
     log.log(logging.WARNING, "again")
     assert caplog.messages[2:] == ["again"]
+
+
+def test_a_line_that_is_left_out_is_not_made(caplog: pytest.LogCaptureFixture) -> None:
+    made: list[str] = []
+
+    def line() -> str:
+        made.append("line")
+        return "refused"
+
+    log = ThrottledLog(logging.getLogger("test"), interval=60, clock=lambda: 1000.0)
+    for _ in range(5):
+        log.log(logging.WARNING, line)
+    assert caplog.messages == ["refused"]
+    assert made == ["line"]

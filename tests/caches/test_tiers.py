@@ -27,6 +27,9 @@ class Store:
         self.closed = False
         self.error: Exception | None = None
 
+    async def holds(self, key: str) -> bool:
+        return key in self.entries
+
     async def put(self, key: str, body: bytes) -> None:
         await self.gate.wait()
         if self.error is not None:
@@ -209,3 +212,15 @@ async def test_with_the_disk_behind_it_nothing_is_lost_at_a_restart(make_disk: D
     await cache.close()
     again = DerivativeCache(MemoryCache(1 << 20), make_disk())
     assert {key: body_of(await cached(again, key)) for key in bodies} == bodies
+
+
+async def test_each_tier_is_asked_what_it_holds(store: Store) -> None:
+    cache = DerivativeCache(MemoryCache(1 << 20), store)
+    store.gate.set()
+    assert not await cache.holds(KEY)
+    store.entries[KEY] = Derivative.of(b"body")
+    assert await cache.holds(KEY)
+    await cache.put(key_of("new"), b"body")
+    assert await cache.holds(key_of("new"))
+    assert not await DerivativeCache(MemoryCache(1 << 20)).holds(KEY)
+    await cache.close()

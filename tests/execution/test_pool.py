@@ -164,8 +164,14 @@ async def test_a_full_queue_refuses_at_once(make_pool: PoolMaker) -> None:
     assert caught.value.retry_after >= 1
     with pytest.raises(ServerBusy):
         pool.check_room()
+    assert pool.room == 0
     assert len(await asyncio.gather(*accepted)) == 3
+    assert pool.room == 2
     pool.check_room()
+    pool.check_room(coming=1)
+    with pytest.raises(ServerBusy):
+        pool.check_room(coming=2)
+    assert pool.statistics()["refused"] == 3
 
 
 async def test_cancelled_work_that_waits_is_never_done(make_pool: PoolMaker) -> None:

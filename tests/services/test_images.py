@@ -54,10 +54,11 @@ class RenderingPool:
         self.profile = profile
         self.tasks = []
         self.changes = []
-        self.fails = self.is_full = False
+        self.fails = False
+        self.room = 100
 
-    def check_room(self):
-        if self.is_full:
+    def check_room(self, coming=0):
+        if coming >= self.room:
             raise ServerBusy("full")
 
     async def run(self, task):
@@ -401,8 +402,62 @@ async def test_a_tile_that_fits_only_without_its_neighbours_is_made_without_them
 async def test_without_room_for_it_nothing_is_done_for_a_request(parts):
     """No source is lent, which may have to be fetched."""
     profile, pool, service = parts
-    pool.is_full = True
+    pool.room = 0
     with pytest.raises(ServerBusy):
         await body(service)
     assert not profile.hints
     assert not pool.tasks
+
+
+async def test_what_is_cheap_is_answered_without_room(tmp_path):
+    """What the disk has, and what is being made already."""
+    profile = LendingProfile(tmp_path)
+    pool = RenderingPool(profile)
+
+    def service():
+        cache = DerivativeCache(MemoryCache(1 << 20), DiskCache(tmp_path / "cache", 1 << 20))
+        infos = InfoService(ProfileRegistry({"fake": profile}))
+        rules = RenderRules(Limits(max_area=10_000), RenderSettings(), frozenset({Format.JPG}), "codecs")
+        return ImageService(infos, pool, cache, {"fake": rules}), cache
+
+    before, cache = service()
+    made = asyncio.create_task(body(before))
+    while not pool.tasks:
+        await asyncio.sleep(0)
+    pool.room = 0
+    assert await body(before) == await made == b"1"
+    await cache.close()
+
+    after, cache = service()
+    assert await body(after) == b"1"
+    with pytest.raises(ServerBusy):
+        await body(
+            after, replace(REQUEST, parameters=parse_image_parameters("full", "3,", "0", "default.jpg"))
+        )
+    assert len(pool.tasks) == 1
+    await cache.close()
+
+
+async def test_those_who_come_at_once_are_counted(parts):
+    """They are refused before anything is done for them, and not only when they come to the pool."""
+    profile, pool, service = parts
+    pool.room = 3
+    wanted = [parse_image_parameters("full", f"{width},", "0", "default.jpg") for width in range(1, 10)]
+    answers = await asyncio.gather(
+        *(body(service, replace(REQUEST, parameters=each)) for each in wanted), return_exceptions=True
+    )
+    assert [isinstance(answer, ServerBusy) for answer in answers] == [False] * 3 + [True] * 6
+    assert len(profile.hints) == len(pool.tasks) == 3
+    assert not service._coming
+
+
+async def test_one_who_leaves_gives_up_the_place(parts):
+    _, pool, service = parts
+    pool.room = 1
+    leaving = asyncio.create_task(body(service))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait((leaving,))
+    assert not service._coming
+    assert await body(service) == b"1"

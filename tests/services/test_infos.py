@@ -152,7 +152,9 @@ class FakePool:
     def __init__(self):
         self.tasks = []
 
-    def check_room(self):
+    room = 1
+
+    def check_room(self, coming=0):
         pass
 
     async def run(self, task):

@@ -7,7 +7,8 @@ import pytest
 from aiohttp import ClientPayloadError, web
 
 from iiif_server import errors
-from iiif_server.web.middlewares import answer_errors
+from iiif_server.web import middlewares
+from iiif_server.web.middlewares import ErrorAnswers
 from iiif_server.web.responses import add_common_headers
 
 FAILURES: dict[str, Exception] = {
@@ -24,6 +25,7 @@ FAILURES: dict[str, Exception] = {
     "500 of a profile's connection": ConnectionRefusedError("secret"),
     "501": errors.UnsupportedFeature("Upscaling is not offered.", log="secret"),
     "503": errors.ServerBusy("The server is busy.", log="secret", retry_after=3),
+    "503 of a download": errors.ServerBusy("Too many downloads.", retry_after=3),
     "504": errors.TaskTimeout("It took too long.", log="secret"),
 }
 
@@ -44,7 +46,7 @@ async def client(aiohttp_client):
     async def redirect(request):
         raise web.HTTPSeeOther("/elsewhere")
 
-    app = web.Application(middlewares=[answer_errors])
+    app = web.Application(middlewares=[ErrorAnswers().answer])
     app.on_response_prepare.append(add_common_headers)
     app.router.add_get("/fail/{name}", fail)
     app.router.add_get("/begin", begin)
@@ -68,7 +70,7 @@ async def test_errors(client, name, method):
         assert "secret" not in text
         assert "Traceback" not in text
         assert bool(text) is (method == "GET")
-        assert answer.headers.get("Retry-After") == ("3" if name == "503" else None)
+        assert answer.headers.get("Retry-After") == ("3" if name.startswith("503") else None)
         assert answer.headers.get("Content-Range") == ("bytes */7" if name == "416" else None)
         assert answer.headers.get("Allow") == ("GET, HEAD, OPTIONS" if name == "405" else None)
 
@@ -121,3 +123,23 @@ async def test_a_preflight_is_answered_at_every_address(client, path):
         assert methods == ["GET", "HEAD", "OPTIONS"]
         allowed = answer.headers["Access-Control-Allow-Headers"].split(", ")
         assert {"*", "Authorization", "Range", "If-Range", "If-None-Match", "If-Match"} <= set(allowed)
+
+
+async def test_refusals_are_logged_once_a_while_for_each_reason(client, caplog, monkeypatch):
+    """Under a flood, a line for each would cost more than the refusal; other errors have a line each."""
+    monkeypatch.setattr(middlewares, "_REFUSALS_SECONDS", 3600)
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            for name in ("503", "503 of a download", "422"):
+                async with client.get(f"/fail/{name}") as answer:
+                    assert answer.status == int(name[:3])
+    found = [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name.startswith("iiif_server")
+    ]
+    assert found.count(("INFO", "GET /fail/422: 422 secret")) == 5
+    assert [line for line in found if "503" in line[1]] == [
+        ("WARNING", "GET /fail/503: 503 secret"),
+        ("WARNING", "GET /fail/503%20of%20a%20download: 503 Too many downloads."),
+    ]

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from iiif_server.telemetry.lines import FIELDS, JsonFormatter
 from iiif_server.telemetry.logs import log_accesses
 from iiif_server.telemetry.metrics import Metrics, exposition
-from iiif_server.web.middlewares import answer_errors
+from iiif_server.web.middlewares import ErrorAnswers
 from iiif_server.web.observe import Observer
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.urls import PublicUrls
@@ -36,7 +36,7 @@ class Site:
         settings = {"access_log": True, "server_timing": True} | options
         urls = PublicUrls(None, settings.pop("trusted", ()))
         self.observer = Observer(self.metrics, urls, frozenset({"plants"}), "plants", **settings)
-        app = web.Application(middlewares=[self.observer.observe, answer_errors])
+        app = web.Application(middlewares=[self.observer.observe, ErrorAnswers().answer])
         app.on_response_prepare.extend((add_common_headers, self.observer.tell))
         app.router.add_get("/{identifier}/info.json", self.answer)
         app.router.add_get("/status", self.stream)

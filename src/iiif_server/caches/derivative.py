@@ -92,6 +92,9 @@ class DerivativeStore(Protocol):
     No method raises when the storage fails: nothing is found then, a ``put`` is dropped.
     """
 
+    async def holds(self, key: str) -> bool:
+        """Whether there is something under a key; no if that can't be told. Hundreds a second may ask."""
+
     async def put(self, key: str, body: bytes) -> None:
         """Keep a derivative, replacing one of the same key as a whole; gives up a right to make it."""
 

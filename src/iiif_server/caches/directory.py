@@ -85,6 +85,10 @@ class CacheDirectory(OwnedDirectory):
             os.close(fd)
             raise
 
+    def has(self, key: str) -> bool:
+        """Tell whether there is an entry under a key, whole or not; no if that can't be told."""
+        return os.path.lexists(self.path / key[:2] / file_name(key))
+
     def write(self, key: str, *parts: bytes) -> None:
         """Write an entry beside its place and rename it: it is whole or absent.
 

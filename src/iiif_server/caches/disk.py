@@ -17,6 +17,7 @@ from iiif_server.caches.derivative import Derivative
 from iiif_server.caches.directory import CacheDirectory, file_name
 from iiif_server.caches.entry import HEADER_BYTES, DamagedEntry, header, load
 from iiif_server.caches.owned import ForeignDirectory
+from iiif_server.caches.presence import Presence
 from iiif_server.caches.roster import Roster
 from iiif_server.caches.threads import Threads
 from iiif_server.caches.throttle import ThrottledLog
@@ -70,6 +71,7 @@ class DiskCache:
         self._touch_seconds = touch_seconds
         self._readers = Threads(_READERS, "cache-read")
         self._writer = Threads(1, "cache-write")
+        self._presence = Presence(self._directory.has, self._readers)
         self._claimed_until = 0.0
         self._closed = False
         self._failing = False
@@ -88,6 +90,10 @@ class DiskCache:
             self._failing = True
             return False
         return True
+
+    async def holds(self, key: str) -> bool:
+        """See :meth:`DerivativeStore.holds`."""
+        return await self._presence.of(key)
 
     async def put(self, key: str, body: bytes) -> None:
         """Write a derivative; dropped if the disk refuses it, or if it is too large a part of the budget.
@@ -124,6 +130,7 @@ class DiskCache:
     async def close(self) -> None:
         """Finish what is under way, and end the threads."""
         self._closed = True
+        await self._presence.close()
         for threads in (self._readers, self._writer):
             await threads.close()
         await asyncio.to_thread(self._leave)

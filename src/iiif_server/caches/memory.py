@@ -54,8 +54,15 @@ class MemoryCache:
         self._entries[key] = body
         self._bytes += size
         while self._bytes > self.max_bytes:
-            _, oldest = self._entries.popitem(least_recent=True)
-            self._bytes -= len(oldest) + ENTRY_OVERHEAD
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        # Not popitem(): in lru-dict 1.4.1, what that returns is never freed (its issue 64).
+        oldest = self._entries.peek_last_item()
+        assert oldest is not None
+        key, body = oldest
+        del self._entries[key]
+        self._bytes -= len(body) + ENTRY_OVERHEAD
 
     def clear(self) -> None:
         """Forget every entry."""

@@ -38,6 +38,9 @@ class SingleFlight(Generic[T]):
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._flights
+
     async def run(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> T:
         """The result of the running computation of this key, or of a new one.
 

@@ -25,13 +25,13 @@ class ThrottledLog:
         self._next: float | None = None
         self._suppressed = 0
 
-    def log(self, level: int, message: str) -> None:
-        """Log a line, or count it if one was logged a moment ago."""
+    def log(self, level: int, message: str | Callable[[], str]) -> None:
+        """Log a line, or count it if one was logged a moment ago; then what makes the line is not called."""
         now = self._clock()
         if self._next is not None and now < self._next:
             self._suppressed += 1
             return
         note = f" ({self._suppressed} similar messages suppressed)" if self._suppressed else ""
-        self._logger.log(level, "%s%s", message, note)
+        self._logger.log(level, "%s%s", message() if callable(message) else message, note)
         self._next = now + self._interval
         self._suppressed = 0

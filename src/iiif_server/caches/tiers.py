@@ -65,6 +65,10 @@ class DerivativeCache:
             body = self._pending.get(key)
         return None if body is None else Derivative.of(body)
 
+    async def holds(self, key: str) -> bool:
+        """Whether a derivative is likely to be found, without the price of getting it."""
+        return self.peek(key) is not None or (self._store is not None and await self._store.holds(key))
+
     def put_fast(self, key: str, body: bytes) -> None:
         """Keep a derivative in memory alone: one that is as cheap to get as from the store."""
         self._memory.put(key, body)

@@ -70,8 +70,16 @@ class Orders:
 class TaskRunner(Protocol):
     """Whatever runs tasks; the services know no more of it."""
 
-    def check_room(self) -> None:
+    @property
+    def room(self) -> int:
+        """How many more tasks may wait."""
+        ...
+
+    def check_room(self, coming: int = 0) -> None:
         """Refuse as :meth:`run` would for want of room, before anything is done for a task.
+
+        Args:
+            coming: so many others are on their way, and will take their places first.
 
         Raises:
             ServerBusy: too many tasks wait.

@@ -117,13 +117,21 @@ class WorkerPool:
             self._line.discard(job)
             raise
 
-    def check_room(self) -> None:
+    @property
+    def room(self) -> int:
+        """How many more tasks may wait."""
+        return max(0, self._settings.capacity - len(self._line))
+
+    def check_room(self, coming: int = 0) -> None:
         """Refuse as :meth:`run` would for want of room: what precedes a task need not be done then.
 
+        Args:
+            coming: so many others are on their way to the line.
+
         Raises:
-            ServerBusy: the line is full.
+            ServerBusy: the line is full, or will be.
         """
-        if self._line.is_full:
+        if coming >= self.room:
             self._counts["refused"] += 1
             raise self._busy()
 

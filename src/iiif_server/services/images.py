@@ -138,6 +138,7 @@ class ImageService:
         self._pyramids = pyramids
         self._kept_memory = kept_memory
         self._largest_task = largest_task
+        self._coming: set[str] = set()
         self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
         self._flights: SingleFlight[_Made] = SingleFlight(
             share=lambda made: made.derivative.share(), let_go=lambda made: made.derivative.close()
@@ -173,7 +174,7 @@ class ImageService:
         if hit is not None:
             note_answer(tier)
             return prepared, hit
-        made = await self._flights.run(prepared.key, lambda: self._make(prepared))
+        made = await self._fly(prepared)
         try:
             note_answer(made.tier, made.steps)
             if made.prepared.key != prepared.key:
@@ -208,6 +209,37 @@ class ImageService:
         if known is None or known.info is not info:
             known = self._prepared[request] = self._resolve(request, profile, info)
         return known
+
+    async def _fly(self, prepared: PreparedImage) -> _Made:
+        """Make a derivative with all others who want it, if there will be room for it in the pool.
+
+        Many come in one turn of the event loop: what is on its way to the pool counts as if it were there.
+        """
+        if len(self._coming) >= self._pool.room:
+            await self._check_room(prepared)
+        if prepared.key not in self._flights:
+            self._coming.add(prepared.key)
+        try:
+            return await self._flights.run(prepared.key, lambda: self._make(prepared))
+        finally:
+            self._coming.discard(prepared.key)
+
+    async def _check_room(self, prepared: PreparedImage) -> None:
+        """Refuse what a worker would have to make, before anything is done for it.
+
+        Under a flood, most of what the server does is refusing. What is cheap to answer is answered all the
+        same: what is being made, what the disk has, and what may be in a pyramid.
+
+        Raises:
+            ServerBusy: there is no room for more work.
+        """
+        identifier, info = prepared.request.identifier, prepared.info
+        if prepared.key in self._flights:
+            return
+        if self._pyramids is not None and self._pyramids.concerns(identifier, info, prepared.operation):
+            return
+        if not await self._cache.holds(prepared.key):
+            self._pool.check_room(len(self._coming))
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         rules = self._rules[request.identifier.profile]
@@ -314,7 +346,8 @@ class ImageService:
             await self._cache.put(key, made.body)
 
     async def _render(self, prepared: PreparedImage, *, is_alone: bool = False) -> Outcome:
-        self._pool.check_room()  # under a flood, most of what the server does is refusing
+        self._coming.discard(prepared.key)
+        self._pool.check_room()  # before a source is fetched
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         # Smaller copies are of the first page.
         hint = operation.size if operation.is_full_region and identifier.page == 1 else None

@@ -138,13 +138,7 @@ class PyramidService:
             IIIFServerError: whatever ``render`` raises.
         """
         rules = self._rules[identifier.profile]
-        settings = self._settings[identifier.profile]
-        if (
-            rules.policy == "never"
-            or operation.is_full_region  # shrunk while it is decoded, or from a smaller copy
-            or not rules.wants(info, settings)
-            or factor_of(operation) is None
-        ):
+        if not self.concerns(identifier, info, operation):
             return Tile(await render(False), is_stored=False)
         key = self._builder.key(identifier, info)
         if (body := await self._opened.tile(key, operation)) is not None:
@@ -168,6 +162,16 @@ class PyramidService:
             return Tile(body, is_stored=True)
         build.is_slow = True
         return Tile(await render(False), is_stored=False)
+
+    def concerns(self, identifier: Identifier, info: ImageInfo, operation: Operation) -> bool:
+        """Whether a request is one that a pyramid, if there is one, has the answer to."""
+        rules = self._rules[identifier.profile]
+        return (
+            rules.policy != "never"
+            and not operation.is_full_region  # shrunk while it is decoded, or from a smaller copy
+            and rules.wants(info, self._settings[identifier.profile])
+            and factor_of(operation) is not None
+        )
 
     async def close(self) -> None:
         """Give up what is being built, and close what is open."""

@@ -7,8 +7,10 @@ import logging
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from lru import LRU
 
-from iiif_server.errors import IIIFServerError
+from iiif_server.caches.throttle import ThrottledLog
+from iiif_server.errors import IIIFServerError, ServerBusy
 from iiif_server.telemetry.lines import printable, shortened
 from iiif_server.web.bodies import ClientGone
 from iiif_server.web.negotiation import prefers
@@ -17,30 +19,54 @@ from iiif_server.web.queries import shown_target
 logger = logging.getLogger(__name__)
 
 
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with its public text, and log the rest; answer OPTIONS, which no route does.
+class ErrorAnswers:
+    """Stands around all handlers of an application."""
 
-    Nothing of an unforeseen exception reaches the client. Once an answer has begun, a second one would be
-    read as a part of it: then the connection is closed, so that the client knows that something is missing.
-    """
-    try:
-        if request.body_exists and not _takes_body(request):
-            return _hang_up_after(error_response(request, 413, _HTTP_TEXTS[413]))
-        return await handler(request)
-    except ClientGone:
-        return _hang_up(request)
-    except Exception as error:
-        if isinstance(error, ConnectionError) and _has_left(request):
+    def __init__(self) -> None:
+        self._refusals = RefusalLog()
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer every error with its public text, and log the rest; answer OPTIONS, which no route does.
+
+        Nothing of an unforeseen exception reaches the client. Once an answer has begun, a second one would be
+        read as a part of it: then the connection is closed, so that the client knows that something is
+        missing.
+        """
+        try:
+            if request.body_exists and not _takes_body(request):
+                return _hang_up_after(error_response(request, 413, _HTTP_TEXTS[413]))
+            return await handler(request)
+        except ClientGone:
             return _hang_up(request)
-        if request.method == hdrs.METH_OPTIONS and isinstance(error, _NO_ROUTE):
-            return _options_response(error)
-        if request.writer.output_size:
-            logger.exception("%s %s failed amid its answer", request.method, shown_target(request))
-            return _hang_up(request)
-        if isinstance(error, web.HTTPException) and error.status < 400:
-            raise
-        return _answer_to(request, error)
+        except Exception as error:
+            if isinstance(error, ConnectionError) and _has_left(request):
+                return _hang_up(request)
+            if request.method == hdrs.METH_OPTIONS and isinstance(error, _NO_ROUTE):
+                return _options_response(error)
+            if request.writer.output_size:
+                logger.exception("%s %s failed amid its answer", request.method, shown_target(request))
+                return _hang_up(request)
+            if isinstance(error, web.HTTPException) and error.status < 400:
+                raise
+            if isinstance(error, ServerBusy):
+                self._refusals.tell(request, error)
+                return _answer_by(request, error)
+            return _answer_to(request, error)
+
+
+class RefusalLog:
+    """One line a second for each reason: a log line for each refusal would cost as much as the refusal."""
+
+    def __init__(self) -> None:
+        self._reasons: LRU[str, ThrottledLog] = LRU(_REASONS)
+
+    def tell(self, request: web.BaseRequest, error: ServerBusy) -> None:
+        """Log a refusal, or count it for the next line."""
+        reason = self._reasons.get(error.public)
+        if reason is None:
+            reason = self._reasons[error.public] = ThrottledLog(logger, _REFUSALS_SECONDS)
+        reason.log(logging.WARNING, lambda: _LINE % _told(request, error))
 
 
 _NO_ROUTE = (web.HTTPNotFound, web.HTTPMethodNotAllowed)
@@ -82,6 +108,10 @@ _REQUEST_HEADERS = (
     "*, Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range"
 )
 
+_LINE = "%s %s: %d %s"
+_REASONS = 16
+_REFUSALS_SECONDS = 1.0
+
 _CLIENT_GONE = 499
 """Never sent; what nginx writes into its log."""
 
@@ -119,12 +149,19 @@ def _hang_up(request: web.Request) -> web.Response:
     return web.Response(status=_CLIENT_GONE, reason="Client Closed Request")
 
 
+def _told(request: web.BaseRequest, error: IIIFServerError) -> tuple[str, str, int, str]:
+    return request.method, shown_target(request), error.status, printable(shortened(error.log, 500))
+
+
+def _answer_by(request: web.Request, error: IIIFServerError) -> web.Response:
+    return error_response(request, error.status, error.public, retry_after=error.retry_after)
+
+
 def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, IIIFServerError):
         level = logging.ERROR if error.status >= 500 else logging.INFO
-        line = shown_target(request), error.status, printable(shortened(error.log, 500))
-        logger.log(level, "%s %s: %d %s", request.method, *line)
-        return error_response(request, error.status, error.public, retry_after=error.retry_after)
+        logger.log(level, _LINE, *_told(request, error))
+        return _answer_by(request, error)
     if not isinstance(error, web.HTTPException):
         logger.error("%s %s failed", request.method, shown_target(request), exc_info=error)
         return error_response(request, 500, "The server failed to answer this request.")
