@@ -43,12 +43,14 @@ from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.bodies import SEND_TIMEOUT
 from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
 from iiif_server.web.http_log import http_logger
-from iiif_server.web.images import stored_tile
+from iiif_server.web.images import no_room, stored_tile
 from iiif_server.web.keys import SITE, Site
+from iiif_server.web.lingering import LINGERING_SECONDS
 from iiif_server.web.middlewares import ErrorAnswers
 from iiif_server.web.observe import Observer
-from iiif_server.web.protocol import HTTP_OPTIONS, LINGERING_SECONDS
+from iiif_server.web.protocol import HTTP_OPTIONS
 from iiif_server.web.ready import ANSWERS, ReadyAnswers
+from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
@@ -131,13 +133,13 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     log_accesses(config.access_log)
     use_log_format(config.log_format)
     metrics = create_metrics()
-    observer = _observer(config, metrics)
+    observer, refusals = _observer(config, metrics), RefusalLog()
     options = _http_options(config)
-    app = web.Application(middlewares=[observer.observe, ErrorAnswers().answer], handler_args=options)
+    app = web.Application(middlewares=[observer.observe, ErrorAnswers(refusals).answer], handler_args=options)
     app[HTTP_OPTIONS] = options
     app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout
-    app[ANSWERS] = ReadyAnswers(observer)
+    app[ANSWERS] = ReadyAnswers(observer, refusals)
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
         functools.partial(
@@ -244,8 +246,15 @@ async def _run_site(
             thumbnail_width=config.thumbnail_width,
             preview_width=config.preview_width,
         )
-        app[ANSWERS].maker = functools.partial(stored_tile, app[SITE])
+        _prepare_answers(app[ANSWERS], app[SITE])
         yield
+
+
+def _prepare_answers(ready: ReadyAnswers, site: Site) -> None:
+    """What is answered before the framework sees the request."""
+    ready.maker = functools.partial(stored_tile, site)
+    ready.has_no_room = site.images.is_full
+    ready.refuser = functools.partial(no_room, site)
 
 
 def _download_limits(config: Config) -> DownloadLimits:

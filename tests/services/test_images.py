@@ -430,11 +430,15 @@ async def test_what_is_cheap_is_answered_without_room(tmp_path):
 
     after, cache = service()
     assert await body(after) == b"1"
+    assert await after.refusal(REQUEST, 0) is None
+    other = replace(REQUEST, parameters=parse_image_parameters("full", "3,", "0", "default.jpg"))
     with pytest.raises(ServerBusy):
-        await body(
-            after, replace(REQUEST, parameters=parse_image_parameters("full", "3,", "0", "default.jpg"))
-        )
+        await body(after, other)
+    assert isinstance(await after.refusal(other, 0), ServerBusy)
     assert len(pool.tasks) == 1
+    pool.room = 2
+    assert await after.refusal(other, 1) is None
+    assert isinstance(await after.refusal(other, 2), ServerBusy)  # so many are on their way
     await cache.close()
 
 

@@ -15,6 +15,7 @@ from iiif_server.caches.derivative import FileSlice
 from iiif_server.caches.entry import header
 from iiif_server.web.bodies import send_body
 from iiif_server.web.middlewares import ErrorAnswers
+from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import Validators
 from tests.support.server import free_port, serve_command
 from tests.web.conftest import Client
@@ -231,7 +232,7 @@ async def test_a_file_that_ends_early_ends_the_connection(aiohttp_client, tmp_pa
         finally:
             file.close()
 
-    app = web.Application(middlewares=[ErrorAnswers().answer])
+    app = web.Application(middlewares=[ErrorAnswers(RefusalLog()).answer])
     app.router.add_get("/", get)
     client = await aiohttp_client(app)
     async with client.get("/") as answer:

@@ -7,8 +7,9 @@ import pytest
 from aiohttp import ClientPayloadError, web
 
 from iiif_server import errors
-from iiif_server.web import middlewares
+from iiif_server.web import refusals
 from iiif_server.web.middlewares import ErrorAnswers
+from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import add_common_headers
 
 FAILURES: dict[str, Exception] = {
@@ -46,7 +47,7 @@ async def client(aiohttp_client):
     async def redirect(request):
         raise web.HTTPSeeOther("/elsewhere")
 
-    app = web.Application(middlewares=[ErrorAnswers().answer])
+    app = web.Application(middlewares=[ErrorAnswers(RefusalLog()).answer])
     app.on_response_prepare.append(add_common_headers)
     app.router.add_get("/fail/{name}", fail)
     app.router.add_get("/begin", begin)
@@ -127,7 +128,7 @@ async def test_a_preflight_is_answered_at_every_address(client, path):
 
 async def test_refusals_are_logged_once_a_while_for_each_reason(client, caplog, monkeypatch):
     """Under a flood, a line for each would cost more than the refusal; other errors have a line each."""
-    monkeypatch.setattr(middlewares, "_REFUSALS_SECONDS", 3600)
+    monkeypatch.setattr(refusals, "_LOG_SECONDS", 3600)
     with caplog.at_level(logging.INFO):
         for _ in range(5):
             for name in ("503", "503 of a download", "422"):

@@ -17,6 +17,7 @@ from iiif_server.telemetry.logs import log_accesses
 from iiif_server.telemetry.metrics import Metrics, exposition
 from iiif_server.web.middlewares import ErrorAnswers
 from iiif_server.web.observe import Observer
+from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.urls import PublicUrls
 from tests.support.pictures import drawn_picture
@@ -36,7 +37,7 @@ class Site:
         settings = {"access_log": True, "server_timing": True} | options
         urls = PublicUrls(None, settings.pop("trusted", ()))
         self.observer = Observer(self.metrics, urls, frozenset({"plants"}), "plants", **settings)
-        app = web.Application(middlewares=[self.observer.observe, ErrorAnswers().answer])
+        app = web.Application(middlewares=[self.observer.observe, ErrorAnswers(RefusalLog()).answer])
         app.on_response_prepare.extend((add_common_headers, self.observer.tell))
         app.router.add_get("/{identifier}/info.json", self.answer)
         app.router.add_get("/status", self.stream)

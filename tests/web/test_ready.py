@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from iiif_server.telemetry.metrics import Metrics
 from iiif_server.web.observe import Observer
 from iiif_server.web.ready import ReadyAnswers, Wish, read_head
+from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.urls import PublicUrls
 from tests.support.pictures import drawn_picture
 from tests.support.pyramids import KINDS, write_pyramid
@@ -239,7 +240,7 @@ def test_a_proxys_word_is_heard(server: ServerFactory, images: Path, tmp_path: P
 
 def test_what_fails_unforeseen_is_left_to_the_framework(caplog: pytest.LogCaptureFixture) -> None:
     observer = Observer(Metrics(), PublicUrls(), frozenset(), None, access_log=False, server_timing=False)
-    answers = ReadyAnswers(observer)
+    answers = ReadyAnswers(observer, RefusalLog())
 
     def fail(_: Wish) -> None:
         raise RuntimeError("a mistake")

@@ -15,7 +15,7 @@ from iiif_server.caches.derivative import Derivative
 from iiif_server.caches.keys import derivative_key
 from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.tiers import DerivativeCache
-from iiif_server.errors import InvalidRequest, SourceChanging, UnreadableSource
+from iiif_server.errors import InvalidRequest, ServerBusy, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome, Task, TaskRunner
 from iiif_server.iiif.ladder import Limits
 from iiif_server.iiif.parameters import Format, ImageParameters
@@ -198,6 +198,31 @@ class ImageService:
         tile = self._tiles.copy_at_once((request.identifier, info.version), prepared.operation)
         return None if tile is None else (prepared, tile)
 
+    def is_full(self, ahead: int = 0) -> bool:
+        """Tell whether there is no room for more work behind so many requests that are on their way here."""
+        return len(self._coming) + ahead >= self._pool.room
+
+    async def refusal(self, request: ImageRequest, ahead: int) -> ServerBusy | None:
+        """What a request would be refused by for want of room; ``None`` if it may have an answer.
+
+        Args:
+            request: that did not come by :meth:`prepare`.
+            ahead: so many others are on their way here.
+
+        Raises:
+            IIIFServerError: as :meth:`prepare`.
+        """
+        if not self.is_full(ahead) or (info := self._infos.known(request.identifier)) is None:
+            return None
+        prepared = self._remembered(request, self._infos.profile(request.identifier), info)
+        if self._may_be_stored(prepared) or self._cache.peek(prepared.key) is not None:
+            return None
+        try:
+            await self._check_room(prepared, ahead)
+        except ServerBusy as error:
+            return error
+        return None
+
     def recall(self, prepared: PreparedImage) -> bytes | None:
         """The derivative's bytes, if they are in memory and known to be right at the moment."""
         if self._infos.known(prepared.request.identifier) is not prepared.info:
@@ -215,7 +240,7 @@ class ImageService:
 
         Many come in one turn of the event loop: what is on its way to the pool counts as if it were there.
         """
-        if len(self._coming) >= self._pool.room:
+        if self.is_full():
             await self._check_room(prepared)
         if prepared.key not in self._flights:
             self._coming.add(prepared.key)
@@ -224,7 +249,7 @@ class ImageService:
         finally:
             self._coming.discard(prepared.key)
 
-    async def _check_room(self, prepared: PreparedImage) -> None:
+    async def _check_room(self, prepared: PreparedImage, ahead: int = 0) -> None:
         """Refuse what a worker would have to make, before anything is done for it.
 
         Under a flood, most of what the server does is refusing. What is cheap to answer is answered all the
@@ -239,7 +264,7 @@ class ImageService:
         if self._pyramids is not None and self._pyramids.concerns(identifier, info, prepared.operation):
             return
         if not await self._cache.holds(prepared.key):
-            self._pool.check_room(len(self._coming))
+            self._pool.check_room(len(self._coming) + ahead)
 
     def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         rules = self._rules[request.identifier.profile]

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
-from iiif_server.errors import IIIFServerError
+from iiif_server.errors import IIIFServerError, ServerBusy
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation
 from iiif_server.iiif.uri import decode_segment, parse_identifier
@@ -27,7 +27,7 @@ from iiif_server.web.observe import Described
 from iiif_server.web.queries import shown_path
 from iiif_server.web.ranges import ACCEPT_RANGES
 from iiif_server.web.ready import READY, Given, Wish
-from iiif_server.web.responses import Validators, caching_headers, not_modified
+from iiif_server.web.responses import Validators, caching_headers, error_document, not_modified
 
 # As the routes have it; what may be a fragment is left to the framework.
 _ADDRESS = re.compile(r"(/iiif/([23]))?(?:/[^/#]+){5}", re.ASCII)
@@ -47,23 +47,45 @@ def stored_tile(site: Site, wish: Wish) -> Given | None:
 
     What else there is, errors included, is left to that.
     """
-    address = _ADDRESS.fullmatch(wish.target.decode())
-    if address is None:
-        return None
-    path, number = address[1] or "", address[2]
-    api = VERSIONS[int(number)] if number else site.default_api
     try:
-        found = site.images.stored_tile(_read(address[0], site.profiles.default, api))
+        found = None if (wanted := _wanted(site, wish)) is None else site.images.stored_tile(wanted[1])
+        if wanted is None or found is None:
+            return None
         base = site.urls.plain_base(wish.host.decode())
     except IIIFServerError:
         return None
-    if found is None:
-        return None
     prepared, tile = found
-    identifier = prepared.request.identifier
-    headers = {**_headers(f"{base}{path}/{identifier}", prepared), **_body_headers(prepared, None)}
-    key = RequestKey("image", identifier.profile, hdrs.METH_GET, 200, Tier.SOURCE)
-    return Given(headers | ACCEPT_RANGES, tile, Described(key, shown_path(address[0])))
+    image_id = f"{base}{wanted[0]}/{prepared.request.identifier}"
+    headers = {**_headers(image_id, prepared), **_body_headers(prepared, None)} | ACCEPT_RANGES
+    return Given(headers, tile, _described(wish, prepared.request, 200, Tier.SOURCE))
+
+
+async def no_room(site: Site, wish: Wish, ahead: int) -> tuple[ServerBusy, Given] | None:
+    """Refuse a wish for an image that there is no room to make, behind so many others."""
+    try:
+        wanted = _wanted(site, wish)
+        error = None if wanted is None else await site.images.refusal(wanted[1], ahead)
+    except IIIFServerError:
+        return None
+    if wanted is None or error is None:
+        return None
+    accept = None if wish.accept is None else wish.accept.decode()
+    headers, body = error_document(error.status, error.public, accept, error.retry_after)
+    return error, Given(headers, body, _described(wish, wanted[1], error.status, ""))
+
+
+def _wanted(site: Site, wish: Wish) -> tuple[str, ImageRequest] | None:
+    """The path of the version of the Image API, and what is asked for; ``None`` if it is no image."""
+    address = _ADDRESS.fullmatch(wish.target.decode())
+    if address is None:
+        return None
+    api = VERSIONS[int(address[2])] if address[2] else site.default_api
+    return address[1] or "", _read(address[0], site.profiles.default, api)
+
+
+def _described(wish: Wish, wanted: ImageRequest, status: int, tier: str) -> Described:
+    key = RequestKey("image", wanted.identifier.profile, hdrs.METH_GET, status, tier)
+    return Described(key, shown_path(wish.target.decode()))
 
 
 @functools.lru_cache(maxsize=1024)

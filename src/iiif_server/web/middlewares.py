@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import logging
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from lru import LRU
 
-from iiif_server.caches.throttle import ThrottledLog
 from iiif_server.errors import IIIFServerError, ServerBusy
 from iiif_server.telemetry.lines import printable, shortened
 from iiif_server.web.bodies import ClientGone
-from iiif_server.web.negotiation import prefers
 from iiif_server.web.queries import shown_target
+from iiif_server.web.refusals import RefusalLog
+from iiif_server.web.responses import error_document
 
 logger = logging.getLogger(__name__)
 
 
 class ErrorAnswers:
-    """Stands around all handlers of an application."""
+    """Stands around all handlers of an application.
 
-    def __init__(self) -> None:
-        self._refusals = RefusalLog()
+    Args:
+        refusals: where it is told that there was no room.
+    """
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        self._refusals = refusals
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -50,23 +53,10 @@ class ErrorAnswers:
             if isinstance(error, web.HTTPException) and error.status < 400:
                 raise
             if isinstance(error, ServerBusy):
-                self._refusals.tell(request, error)
+                line = functools.partial(_line, request, error)
+                self._refusals.tell(error, line)
                 return _answer_by(request, error)
             return _answer_to(request, error)
-
-
-class RefusalLog:
-    """One line a second for each reason: a log line for each refusal would cost as much as the refusal."""
-
-    def __init__(self) -> None:
-        self._reasons: LRU[str, ThrottledLog] = LRU(_REASONS)
-
-    def tell(self, request: web.BaseRequest, error: ServerBusy) -> None:
-        """Log a refusal, or count it for the next line."""
-        reason = self._reasons.get(error.public)
-        if reason is None:
-            reason = self._reasons[error.public] = ThrottledLog(logger, _REFUSALS_SECONDS)
-        reason.log(logging.WARNING, lambda: _LINE % _told(request, error))
 
 
 _NO_ROUTE = (web.HTTPNotFound, web.HTTPMethodNotAllowed)
@@ -87,14 +77,9 @@ def _options_response(error: Exception) -> web.Response:
 def error_response(
     request: web.Request, status: int, text: str, *, retry_after: int | None = None
 ) -> web.Response:
-    """An error as plain text, or as JSON for those who would rather have that; never cached."""
-    headers = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Accept"}
-    if retry_after is not None:
-        headers[hdrs.RETRY_AFTER] = str(retry_after)
-    if prefers(request.headers.get(hdrs.ACCEPT), "application/json", over="text/plain"):
-        body = json.dumps({"error": text, "status": status}, ensure_ascii=False)
-        return web.Response(status=status, text=body, content_type="application/json", headers=headers)
-    return web.Response(status=status, text=text + "\n", content_type="text/plain", headers=headers)
+    """An error in the form that the client prefers; see :func:`error_document`."""
+    headers, body = error_document(status, text, request.headers.get(hdrs.ACCEPT), retry_after)
+    return web.Response(status=status, body=body, headers=headers)
 
 
 def _methods(error: Exception | None) -> str:
@@ -108,9 +93,6 @@ _REQUEST_HEADERS = (
     "*, Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range"
 )
 
-_LINE = "%s %s: %d %s"
-_REASONS = 16
-_REFUSALS_SECONDS = 1.0
 
 _CLIENT_GONE = 499
 """Never sent; what nginx writes into its log."""
@@ -149,8 +131,9 @@ def _hang_up(request: web.Request) -> web.Response:
     return web.Response(status=_CLIENT_GONE, reason="Client Closed Request")
 
 
-def _told(request: web.BaseRequest, error: IIIFServerError) -> tuple[str, str, int, str]:
-    return request.method, shown_target(request), error.status, printable(shortened(error.log, 500))
+def _line(request: web.BaseRequest, error: IIIFServerError) -> str:
+    log = printable(shortened(error.log, 500))
+    return f"{request.method} {shown_target(request)}: {error.status} {log}"
 
 
 def _answer_by(request: web.Request, error: IIIFServerError) -> web.Response:
@@ -160,7 +143,7 @@ def _answer_by(request: web.Request, error: IIIFServerError) -> web.Response:
 def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, IIIFServerError):
         level = logging.ERROR if error.status >= 500 else logging.INFO
-        logger.log(level, _LINE, *_told(request, error))
+        logger.log(level, "%s", _line(request, error))
         return _answer_by(request, error)
     if not isinstance(error, web.HTTPException):
         logger.error("%s %s failed", request.method, shown_target(request), exc_info=error)

@@ -15,20 +15,17 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections, Refusal
+from iiif_server.web.lingering import Refused
 from iiif_server.web.ready import ANSWERS, ReadyAnswers, Wish, read_head
 from iiif_server.web.refusals import raw_refusal, refusal, status_of_malformed
 
 HTTP_OPTIONS = web.AppKey("http_options", dict[str, Any])
 """What aiohttp's handler of connections is made with, by whichever server."""
 
-LINGERING_SECONDS: Final = 2.0
-"""For a body that is refused, or a connection: closed at once, it would take the answer with it."""
-
 _FIELDS: Final = 4
 """A head has a request line and so many of the largest fields, at most; like nginx's buffers."""
 
 _MOMENT: Final = 0.05
-_MOST_REFUSED: Final = 128
 _NEVER: Final = 86_400.0
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -47,16 +44,16 @@ class HttpProtocol(web.RequestHandler):
 
     __slots__ = (
         *(
+            "_asking",
             "_awaited",
             "_checking",
             "_connection",
             "_connections",
             "_head_bytes",
-            "_is_plain",
-            "_most_head",
-            "_peer",
+            "_held",
+            "_is_paused",
         ),
-        *("_ready", "_refused", "_wire"),
+        *("_is_plain", "_most_head", "_peer", "_ready", "_refused", "_wire"),
     )
 
     def __init__(
@@ -75,6 +72,10 @@ class HttpProtocol(web.RequestHandler):
         # Whether aiohttp has had whole heads only, one at a time; and those that it has not begun with yet.
         self._is_plain = False
         self._awaited: deque[Wish | None] = deque()
+        # What came since it is asked whether there is room for the request before, which comes first in it.
+        self._held: list[bytes] | None = None
+        self._is_paused = False
+        self._asking: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._wire: asyncio.Transport | None = None
         self._most_head = self.max_line_size + _FIELDS * self.max_field_size
@@ -100,8 +101,15 @@ class HttpProtocol(web.RequestHandler):
         """Give a ready answer, or watch how long a head becomes, and in what time."""
         connection = self._connection
         assert connection is not None
+        if self._held is not None and data:
+            self._hold(data)
+            return
         if self._is_plain and data and self._has_ready_answer(data):
             return
+        self._pass_on(data, connection)
+
+    def _pass_on(self, data: bytes, connection: Connection) -> None:
+        """To aiohttp."""
         if data and not connection.requests:
             connection.heard()
             self._head_bytes += len(data)
@@ -123,6 +131,11 @@ class HttpProtocol(web.RequestHandler):
             self._connections.closed(self._connection)
         if self._checking is not None:
             self._checking.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._ready is not None:
+            self._ready.ahead -= sum(wish is not None for wish in self._awaited)
+        self._awaited.clear()
         super().connection_lost(exc)
 
     # What aiohttp calls.
@@ -135,6 +148,8 @@ class HttpProtocol(web.RequestHandler):
         self._head_bytes = 0
         self._connection.begin()
         wish = self._awaited.popleft() if self._awaited else None
+        if wish is not None and self._ready is not None:
+            self._ready.ahead -= 1
         task.add_done_callback(functools.partial(self._request_ended, request, wish))
 
     def handle_error(
@@ -189,15 +204,53 @@ class HttpProtocol(web.RequestHandler):
             or self.unsent()
             or self._ready is None
         ):
-            self._awaited.append(found)
+            self._leave(found)
             return False
         answer = self._ready.find(found, self._peer)
-        if answer is None:
-            self._awaited.append(found)
+        if answer is None and self._ready.is_full:
+            self._connection.begin()
+            self._held = [data]
+            self._asking = asyncio.create_task(self._ask_for_room(found), name="is there room?")
+        elif answer is None:
+            self._leave(found)
             return False
-        self._connection.answered()
-        self._wire.writelines(answer)
+        else:
+            self._connection.answered()
+            self._wire.writelines(answer)
         return True
+
+    def _leave(self, wish: Wish) -> None:
+        """Leave it to aiohttp, which has not begun with it yet."""
+        self._awaited.append(wish)
+        if self._ready is not None:
+            self._ready.ahead += 1
+
+    async def _ask_for_room(self, wish: Wish) -> None:
+        """Refuse what there is no room for; else hand it on, with what came meanwhile."""
+        assert self._ready is not None
+        assert self._connection is not None
+        refusal = await self._ready.refusal(wish, self._peer)
+        (data, *later), self._held = self._held or [b""], None
+        self._connection.end()
+        if self._wire is None or self._wire.is_closing():
+            return
+        if refusal is not None:
+            self._wire.writelines(refusal)
+        else:
+            self._leave(wish)
+            self._pass_on(data, self._connection)
+        if self._is_paused:
+            self._is_paused = False
+            self._wire.resume_reading()
+        for more in later:
+            self.data_received(more)
+
+    def _hold(self, data: bytes) -> None:
+        assert self._held is not None
+        self._held.append(data)
+        if self._wire is not None and sum(map(len, self._held)) > self._most_head:
+            self._is_paused = True
+            self._wire.pause_reading()
 
     def _refuse_long_head(self) -> None:
         self._checking = None
@@ -208,47 +261,6 @@ class HttpProtocol(web.RequestHandler):
     def _write(self, answer: bytes) -> None:
         if self._wire is not None and not self._wire.is_closing():
             self._wire.write(answer)
-
-
-class Refused:
-    """Connections that there is no place for: each is told so, and closed when that has been read.
-
-    Closed at once, a connection on which a request is on its way is reset, and the client reads nothing.
-    """
-
-    def __init__(self) -> None:
-        self._open: set[asyncio.Transport] = set()
-
-    def add(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Answer and close, within a moment; if there are very many, at once."""
-        lingers = len(self._open) < _MOST_REFUSED
-        if lingers:
-            self._open.add(transport)
-        transport.set_protocol(_RefusedProtocol(self._open, transport))
-        transport.write(answer)
-        if lingers and transport.can_write_eof():
-            transport.write_eof()
-        else:
-            transport.close()
-
-    def close(self) -> None:
-        """Close what is left."""
-        for transport in list(self._open):
-            transport.abort()
-
-
-class _RefusedProtocol(asyncio.Protocol):
-    """Reads nothing of what comes, until the client closes or the time is over."""
-
-    def __init__(self, open_ones: set[asyncio.Transport], transport: asyncio.Transport) -> None:
-        self._open = open_ones
-        self._transport = transport
-        self._end = asyncio.get_running_loop().call_later(LINGERING_SECONDS, transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._end.cancel()
-        self._open.discard(self._transport)
 
 
 class ProtocolFactory:

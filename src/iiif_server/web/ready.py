@@ -12,14 +12,17 @@ import functools
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 from lru import LRU
 
+from iiif_server.errors import ServerBusy
 from iiif_server.telemetry.timings import new_request_id
 from iiif_server.web.observe import REQUEST_ID, Described, Observer
+from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import COMMON_HEADERS
 
 READY: Final[web.RequestKey[Callable[[], bytes | None]]] = web.RequestKey("ready")
@@ -72,6 +75,9 @@ class Given(NamedTuple):
 
 Maker = Callable[[Wish], Given | None]
 """Answers a wish that was not answered before, if that takes no waiting."""
+
+Refuser = Callable[[Wish, int], Awaitable[tuple[ServerBusy, Given] | None]]
+"""Tells by what a wish is refused for want of room behind so many others, and how that is answered."""
 
 _Told = tuple[bytes, bytes | None, bytes | None]
 
@@ -128,15 +134,25 @@ class ReadyAnswers:
     Args:
         observer: counts them and logs them like all others.
 
+        refusals: where it is told that there was no room.
+
     Attributes:
         maker: of answers that were not given before.
+        has_no_room: tells whether there is no room for more work behind so many; then the refuser is asked.
+        refuser: of what there is no room for.
+        ahead: wishes left to the framework that it has not begun with. Hundreds may come in one
+            turn of the event loop.
     """
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, refusals: RefusalLog) -> None:
         self._observer = observer
+        self._refusals = refusals
         self._known: LRU[Wish, _Answer] = LRU(_KEPT)
         self._is_stopped = False
         self.maker: Maker = lambda _: None
+        self.has_no_room: Callable[[int], bool] = lambda _: False
+        self.ahead = 0
+        self.refuser: Refuser = _refuses_nothing
 
     def find(self, wish: Wish, client: str) -> tuple[bytes, bytes] | None:
         """Head and body of the answer to a wish, which then counts as answered; ``None`` if there is none.
@@ -148,7 +164,31 @@ class ReadyAnswers:
         began = time.perf_counter()
         if self._is_stopped or (found := self._known_answer(wish) or self._made_answer(wish)) is None:
             return None
-        head, body, described = found
+        return self._complete(*found, client, began)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to ask for a refusal of what is not ready."""
+        return self.has_no_room(self.ahead)
+
+    async def refusal(self, wish: Wish, client: str) -> tuple[bytes, bytes] | None:
+        """The same of the answer that there is no room for it; ``None`` if there is, or may be."""
+        began = time.perf_counter()
+        try:
+            found = await self.refuser(wish, self.ahead)
+        except Exception:
+            logger.exception("it could not be told whether there is room")  # the framework tells
+            return None
+        if found is None or self._is_stopped:
+            return None
+        error, given = found
+        target = given.described.target
+        self._refusals.tell(error, lambda: f"GET {target}: {error.status} {error.log}")
+        return self._complete(*_written(given), client, began)
+
+    def _complete(
+        self, head: bytes, body: bytes, described: Described, client: str, began: float
+    ) -> tuple[bytes, bytes]:
         request_id = new_request_id()
         self._observer.repeated(described, request_id, client, began, len(body))
         rest = f"{hdrs.DATE}: {_date(int(time.time()))}\r\n{REQUEST_ID}: {request_id}\r\n\r\n"
@@ -188,15 +228,22 @@ class ReadyAnswers:
         except Exception:
             logger.exception("a ready answer could not be made")  # the framework answers, or tells why not
             return None
-        if given is None:
-            return None
-        headers = {**COMMON_HEADERS, **given.headers, hdrs.CONTENT_LENGTH: str(len(given.body))}
-        return _head(200, "OK", headers), given.body, given.described
+        return None if given is None else _written(given)
 
     def stop(self) -> None:
         """Give no more answers: from now on they say that the connection ends."""
         self._is_stopped = True
         self._known.clear()
+
+
+async def _refuses_nothing(_: Wish, _ahead: int) -> None:
+    return None
+
+
+def _written(given: Given) -> tuple[bytes, bytes, Described]:
+    headers = {**COMMON_HEADERS, **given.headers, hdrs.CONTENT_LENGTH: str(len(given.body))}
+    status = given.described.key.status
+    return _head(status, HTTPStatus(status).phrase, headers), given.body, given.described
 
 
 def _head(status: int, reason: str, headers: Mapping[str, str]) -> bytes:

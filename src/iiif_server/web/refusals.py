@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
+from lru import LRU
 
+from iiif_server.caches.throttle import ThrottledLog
+from iiif_server.errors import ServerBusy
 from iiif_server.web.responses import COMMON_HEADERS
 
+logger = logging.getLogger(__name__)
+
+_REASONS: Final = 16
+_LOG_SECONDS: Final = 1.0
 _TEXTS: Final = {
     400: "This is not a valid HTTP request.",
     408: "The request did not come in time.",
@@ -21,6 +30,20 @@ _TEXTS: Final = {
     504: "The server did not answer in time.",
 }
 _RETRY_AFTER: Final = {429: "5", 503: "5"}
+
+
+class RefusalLog:
+    """One line a second for each reason: a log line for each refusal would cost as much as the refusal."""
+
+    def __init__(self) -> None:
+        self._reasons: LRU[str, ThrottledLog] = LRU(_REASONS)
+
+    def tell(self, error: ServerBusy, line: Callable[[], str]) -> None:
+        """Log a refusal, or count it for the next line."""
+        reason = self._reasons.get(error.public)
+        if reason is None:
+            reason = self._reasons[error.public] = ThrottledLog(logger, _LOG_SECONDS)
+        reason.log(logging.WARNING, line)
 
 
 def refusal(status: int) -> web.Response:

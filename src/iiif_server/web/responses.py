@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from typing import Final, Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
+from iiif_server.web.negotiation import prefers
+
 COMMON_HEADERS: Final[Mapping[str, str]] = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: "*",
@@ -18,6 +21,24 @@ COMMON_HEADERS: Final[Mapping[str, str]] = {
     hdrs.SERVER: "iiif-server",  # versions are nobody's business on the open internet
 }
 """What every answer carries."""
+
+
+def error_document(
+    status: int, text: str, accept: str | None, retry_after: int | None = None
+) -> tuple[dict[str, str], bytes]:
+    """An error as plain text, or as JSON for those who would rather have that; never cached.
+
+    Returns:
+        headers, and the body.
+    """
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: "Accept"}
+    if retry_after is not None:
+        headers[hdrs.RETRY_AFTER] = str(retry_after)
+    if prefers(accept, "application/json", over="text/plain"):
+        headers[hdrs.CONTENT_TYPE] = "application/json; charset=utf-8"
+        return headers, json.dumps({"error": text, "status": status}, ensure_ascii=False).encode()
+    headers[hdrs.CONTENT_TYPE] = "text/plain; charset=utf-8"
+    return headers, f"{text}\n".encode()
 
 
 class Validators(NamedTuple):
