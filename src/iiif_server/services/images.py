@@ -223,11 +223,15 @@ class ImageService:
             return error
         return None
 
-    def recall(self, prepared: PreparedImage) -> bytes | None:
-        """The derivative's bytes, if they are in memory and known to be right at the moment."""
-        if self._infos.known(prepared.request.identifier) is not prepared.info:
-            return None
-        return self._cache.recall(prepared.key)
+    def recall(self, identifier: Identifier, info: ImageInfo, key: str) -> bytes | None:
+        """A derivative's bytes, if they are in memory and known to be right at the moment.
+
+        Args:
+            identifier: of the image.
+            info: that the derivative was made by.
+            key: of the derivative.
+        """
+        return self._cache.recall(key) if self._infos.known(identifier) is info else None
 
     def _remembered(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
         known = self._prepared.get(request)

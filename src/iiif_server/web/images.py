@@ -122,7 +122,9 @@ async def answer_image(
     with derivative:
         validators = Validators(prepared.key, prepared.info.modified)
         headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
-        request[READY] = lambda: site.images.recall(prepared)
+        # Thousands are kept: of what was prepared, no more than it takes.
+        identifier, info, key = wanted.identifier, prepared.info, prepared.key
+        request[READY] = lambda: site.images.recall(identifier, info, key)
         return await send_body(request, derivative.body, validators, headers)
 
 
