@@ -74,7 +74,7 @@ def test_is_what_was_drawn(tmp_path: Path, bench: Bench, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_is_what_libvips_reads(tmp_path: Path, bench: Bench, name: str) -> None:
-    """To the last bit: whole, a part of it turned, and every level that libjpeg gives."""
+    """To the last bit: whole, a part of it turned, and the level that libjpeg gives and nothing resamples."""
     path = write(tmp_path, name)
     expected = by_libvips(path)
 
@@ -85,11 +85,10 @@ def test_is_what_libvips_reads(tmp_path: Path, bench: Bench, name: str) -> None:
     part = expected[17:137, 13:163, :]
     assert np.array_equal(ask("13,17,150,120/max/90"), np.rot90(part, -1))
     assert np.array_equal(ask("13,17,150,120/max/!270"), np.rot90(part[:, ::-1], -3))
-    for factor in (2, 4, 8):
-        smaller = by_libvips_shrunk(path, factor)  # rounded down
-        size = level_size(SIZE, factor)
-        answer = ask(f"full/{size.width},{size.height}/0")
-        assert np.array_equal(answer[: smaller.shape[0], : smaller.shape[1]], smaller)
+    smaller = by_libvips_shrunk(path, 2)  # rounded down
+    size = level_size(SIZE, 2)
+    answer = ask(f"full/{size.width},{size.height}/0")
+    assert np.array_equal(answer[: smaller.shape[0], : smaller.shape[1]], smaller)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,7 @@ from iiif_server.imaging.encode import available_formats
 from tests.matrix import arithmetic, independent
 from tests.matrix.arithmetic import Pixels, difference
 from tests.matrix.asking import Asked, open_subject, seen
-from tests.matrix.collection import BY_LIBJPEG, SUBJECTS, Bound, Subject
+from tests.matrix.collection import BY_LIBJPEG, HALVED, SUBJECTS, Bound, Subject
 from tests.support.tiles import viewer_tiles
 
 TOO_LARGE = {"jp2-newspaper.jp2"}
@@ -26,6 +26,7 @@ TINY = {"bad-exif.jpg", "bad-ext-jpeg-as.png", "exif-long-description.jpg", "jpe
 LARGEST_TURNED = 3_000_000
 SMOOTH = 0.1
 """What moving a picture by a quarter of a pixel may change, on average, if it is too smooth to tell."""
+HALVING = Bound(0.3, 16, "Lanczos is rounded between its two directions, in the reference at the end")
 GRAY = Bound(0.02, 1, "gray is rounded once more")
 
 
@@ -138,6 +139,21 @@ def test_levels_are_the_decoders(asked: Asked) -> None:
         expected = read(asked.subject.path)  # a maker or libvips may have rounded down
         answer = asked.pixels(request)[: expected.shape[0], : expected.shape[1]]
         asked.compare(request, answer, expected, asked.subject.exact)
+
+
+@only(lambda subject: subject.levels is BY_LIBJPEG)
+def test_smaller_jpegs_are_halved_by_lanczos(asked: Asked) -> None:
+    """From the decoder's next finer level, where all pixels of both lie on each other."""
+    for factor, read in HALVED.items():
+        size = asked.properties.size
+        if size.width % factor or size.height % factor:
+            continue
+        width, height = size.width // factor, size.height // factor
+        finer = read(asked.subject.path)
+        expected = arithmetic.resampled(finer, (0, 0, finer.shape[1], finer.shape[0]), width, height)
+        bound = Bound(asked.subject.exact.mean + HALVING.mean, HALVING.largest, HALVING.why)
+        request = f"full/{width},{height}/0"
+        asked.compare(request, asked.pixels(request), expected, bound)
 
 
 def test_tiles_are_the_whole(asked: Asked) -> None:
