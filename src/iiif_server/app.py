@@ -29,7 +29,8 @@ from iiif_server.plugins import Plugins, load_plugins, option_models
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.downloads import DownloadLimits, DownloadService
-from iiif_server.services.images import ImageService, RenderRules
+from iiif_server.services.image_requests import RenderRules
+from iiif_server.services.images import ImageService
 from iiif_server.services.infos import InfoService
 from iiif_server.services.metrics import MetricsService, count_outcome
 from iiif_server.services.monitor import Monitor

@@ -23,7 +23,7 @@ from iiif_server.plugins import Plugins
 from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
-from iiif_server.services.images import RenderRules
+from iiif_server.services.image_requests import RenderRules
 from iiif_server.services.infos import InfoService, Prober
 from iiif_server.services.pyramid_builder import PyramidBuilder, TileRules
 from iiif_server.services.pyramids import PyramidRules

@@ -13,7 +13,7 @@ from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.tasks import RenderSettings
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
-from iiif_server.services.images import RenderRules
+from iiif_server.services.image_requests import RenderRules
 from iiif_server.services.infos import InfoService
 from tests.services.test_infos import FakeProfile
 

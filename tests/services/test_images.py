@@ -22,7 +22,8 @@ from iiif_server.imaging.decoding import Decoding, JpegFacts
 from iiif_server.imaging.plan import shared_decoding
 from iiif_server.imaging.tasks import RenderSettings, SourceProperties
 from iiif_server.profiles.registry import ProfileRegistry
-from iiif_server.services.images import ImageRequest, ImageService, RenderRules
+from iiif_server.services.image_requests import ImageRequest, RenderRules
+from iiif_server.services.images import ImageService
 from iiif_server.services.infos import InfoService
 from tests.services.test_infos import FakeProfile
 

@@ -33,7 +33,8 @@ from iiif_server.imaging.pyramids.index import tiles_of
 from iiif_server.imaging.tasks import RenderSettings, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from iiif_server.profiles.registry import ProfileRegistry
-from iiif_server.services.images import ImageRequest, ImageService, RenderRules
+from iiif_server.services.image_requests import ImageRequest, RenderRules
+from iiif_server.services.images import ImageService
 from iiif_server.services.infos import InfoService
 from iiif_server.services.pyramid_builder import PyramidBuilder, TileRules, kept_for
 from iiif_server.services.pyramids import PyramidRules, PyramidService

@@ -14,7 +14,7 @@ from iiif_server.iiif.links import placeholder_values
 from iiif_server.iiif.uri import Identifier
 from iiif_server.iiif.version import ApiVersion, Description
 from iiif_server.profiles.base import ImageInfo, Profile
-from iiif_server.services.images import RenderRules
+from iiif_server.services.image_requests import RenderRules
 from iiif_server.services.infos import InfoService
 from iiif_server.telemetry.timings import Step
 

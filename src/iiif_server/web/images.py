@@ -17,7 +17,7 @@ from iiif_server.iiif.resolve import Operation
 from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.services.images import ImageRequest, PreparedImage
+from iiif_server.services.image_requests import ImageRequest, PreparedImage
 from iiif_server.telemetry.metrics import RequestKey
 from iiif_server.telemetry.timings import Tier
 from iiif_server.web.bodies import send_body

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from iiif_server.iiif.parameters import AtMostWide, Format, FullRegion, ImageParameters, Quality, Rotation
 from iiif_server.iiif.uri import parse_identifier
 from iiif_server.iiif.version import ApiVersion
-from iiif_server.services.images import ImageRequest
+from iiif_server.services.image_requests import ImageRequest
 from iiif_server.web.images import answer_image
 from iiif_server.web.info import LD_JSON, redirect_to_info
 from iiif_server.web.keys import SITE
