@@ -110,6 +110,7 @@ async def test_the_end_tells_all_no(disk: Disk, threads: Threads, is_looking: bo
     await presence.close()
     assert not any(await asyncio.gather(*waiting))
     assert not await presence.of("there")
+    disk.gate.set()  # the thread ends
 
 
 async def test_without_threads_nothing_is_known(disk: Disk) -> None:
