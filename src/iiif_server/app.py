@@ -43,18 +43,19 @@ from iiif_server.telemetry.metrics import Metrics, create_metrics
 from iiif_server.web.assets import ASSETS, load_assets
 from iiif_server.web.bodies import SEND_TIMEOUT
 from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
+from iiif_server.web.doorway import DOORWAY, Doorway
 from iiif_server.web.http_log import http_logger
-from iiif_server.web.images import no_room, stored_tile
 from iiif_server.web.keys import SITE, Site
 from iiif_server.web.lingering import LINGERING_SECONDS
 from iiif_server.web.middlewares import ErrorAnswers
 from iiif_server.web.observe import Observer
 from iiif_server.web.protocol import HTTP_OPTIONS
-from iiif_server.web.ready import ANSWERS, ReadyAnswers
+from iiif_server.web.ready import ReadyAnswers
 from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import add_common_headers
 from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
+from iiif_server.web.wishes import ImageWishes
 from iiif_server.workshop import (
     configured_profiles,
     pool_settings,
@@ -140,7 +141,7 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     app[HTTP_OPTIONS] = options
     app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout
-    app[ANSWERS] = ReadyAnswers(observer, refusals)
+    app[DOORWAY] = Doorway(ReadyAnswers(observer), refusals)
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
         functools.partial(
@@ -247,15 +248,15 @@ async def _run_site(
             thumbnail_width=config.thumbnail_width,
             preview_width=config.preview_width,
         )
-        _prepare_answers(app[ANSWERS], app[SITE])
+        _open(app[DOORWAY], app[SITE])
         yield
 
 
-def _prepare_answers(ready: ReadyAnswers, site: Site) -> None:
-    """What is answered before the framework sees the request."""
-    ready.maker = functools.partial(stored_tile, site)
-    ready.has_no_room = site.images.is_full
-    ready.refuser = functools.partial(no_room, site)
+def _open(doorway: Doorway, site: Site) -> None:
+    """What is answered and refused before the framework sees the request."""
+    wishes = ImageWishes(site)
+    doorway.answers.maker = wishes.stored_tile
+    doorway.room = wishes
 
 
 def _download_limits(config: Config) -> DownloadLimits:

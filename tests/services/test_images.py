@@ -431,15 +431,17 @@ async def test_what_is_cheap_is_answered_without_room(tmp_path):
 
     after, cache = service()
     assert await body(after) == b"1"
-    assert await after.refusal(REQUEST, 0) is None
+    assert await after.refusals([REQUEST], 0) == [None]
     other = replace(REQUEST, parameters=parse_image_parameters("full", "3,", "0", "default.jpg"))
     with pytest.raises(ServerBusy):
         await body(after, other)
-    assert isinstance(await after.refusal(other, 0), ServerBusy)
+    refused = await after.refusals([other, REQUEST, other], 0)
+    assert [isinstance(error, ServerBusy) for error in refused] == [True, False, True]
     assert len(pool.tasks) == 1
     pool.room = 2
-    assert await after.refusal(other, 1) is None
-    assert isinstance(await after.refusal(other, 2), ServerBusy)  # so many are on their way
+    assert await after.refusals([other], 1) == [None]
+    refused = await after.refusals([other, REQUEST, other], 1)  # so many are on their way
+    assert [isinstance(error, ServerBusy) for error in refused] == [False, False, True]
     await cache.close()
 
 
@@ -453,7 +455,7 @@ async def test_those_who_come_at_once_are_counted(parts):
     )
     assert [isinstance(answer, ServerBusy) for answer in answers] == [False] * 3 + [True] * 6
     assert len(profile.hints) == len(pool.tasks) == 3
-    assert not service._coming
+    assert not service.room.is_full()
 
 
 async def test_one_who_leaves_gives_up_the_place(parts):
@@ -464,5 +466,5 @@ async def test_one_who_leaves_gives_up_the_place(parts):
         await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.wait((leaving,))
-    assert not service._coming
+    assert not service.room.is_full()
     assert await body(service) == b"1"

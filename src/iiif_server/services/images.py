@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Any
-
-from lru import LRU
 
 from iiif_server.caches.derivative import Derivative
-from iiif_server.caches.keys import derivative_key
 from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.tiers import DerivativeCache
-from iiif_server.errors import InvalidRequest, ServerBusy, SourceChanging, UnreadableSource
+from iiif_server.errors import IIIFServerError, ServerBusy, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome, Task, TaskRunner
-from iiif_server.iiif.resolve import resolve
 from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.plan import shared_decoding
-from iiif_server.imaging.source_formats import TIFF
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderTask, SourceFile
-from iiif_server.profiles.base import ImageInfo, Profile
+from iiif_server.profiles.base import ImageInfo
 from iiif_server.services.costs import derivative_cost, is_heavy
 from iiif_server.services.image_requests import ImageRequest, PreparedImage, RenderRules
 from iiif_server.services.infos import InfoService
+from iiif_server.services.preparing import Preparation
 from iiif_server.services.pyramids import PyramidService, Tile
+from iiif_server.services.room import Room
 from iiif_server.services.tiles import TileService, TileSource
 from iiif_server.telemetry.timings import Step, Tier, note_answer
 
 _CHANGING_RETRIES = 3
-
-_PREPARED = 1024
-"""So many requests are remembered resolved, for when they come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +53,9 @@ class ImageService:
         pyramids: where tiles of large sources come from, if there are any.
         kept_memory: bytes of decoded pixels that a worker keeps for the next request.
         largest_task: bytes of memory that one piece of work may take.
+
+    Attributes:
+        room: that there is for more work.
     """
 
     def __init__(
@@ -80,8 +77,8 @@ class ImageService:
         self._pyramids = pyramids
         self._kept_memory = kept_memory
         self._largest_task = largest_task
-        self._coming: set[str] = set()
-        self._prepared: LRU[ImageRequest, PreparedImage] = LRU(_PREPARED)
+        self._preparation = Preparation(infos, rules)
+        self.room = Room(pool, cache, self._is_coming)
         self._flights: SingleFlight[_Made] = SingleFlight(
             share=lambda made: made.derivative.share(), let_go=lambda made: made.derivative.close()
         )
@@ -94,9 +91,7 @@ class ImageService:
             InvalidRequest: the parameters do not fit the image or the limits.
             UnsupportedFeature: upscaling is not offered.
         """
-        with Step("info"):
-            profile, info = await self._infos.get(request.identifier)
-        return self._remembered(request, profile, info)
+        return await self._preparation.prepare(request)
 
     async def derivative(self, prepared: PreparedImage) -> tuple[PreparedImage, Derivative]:
         """The derivative's bytes, from the nearest place that has them.
@@ -120,11 +115,19 @@ class ImageService:
         try:
             note_answer(made.tier, made.steps)
             if made.prepared.key != prepared.key:
-                prepared = self._resolve(prepared.request, prepared.profile, made.prepared.info)
+                prepared = self._preparation.again(prepared, made.prepared.info)
         except BaseException:
             made.derivative.close()
             raise
         return prepared, made.derivative
+
+    def may_have_tiles(self, identifier: Identifier) -> bool:
+        """Tell whether to ask for a stored tile of an image; never waits.
+
+        Raises:
+            ProfileNotFound: the identifier's profile is not configured.
+        """
+        return self._tiles is not None and self._preparation.may_have_tiles(identifier)
 
     def stored_tile(self, request: ImageRequest) -> tuple[PreparedImage, bytes] | None:
         """The answer if it is a stored tile at hand that is known to be right at the moment; never waits.
@@ -132,38 +135,30 @@ class ImageService:
         Raises:
             IIIFServerError: as :meth:`prepare`.
         """
-        if self._tiles is None or (info := self._infos.known(request.identifier)) is None:
+        prepared = self._preparation.at_once(request)
+        if self._tiles is None or prepared is None or not self._preparation.may_be_stored(prepared):
             return None
-        prepared = self._remembered(request, self._infos.profile(request.identifier), info)
-        if not self._may_be_stored(prepared):
-            return None
-        tile = self._tiles.copy_at_once((request.identifier, info.version), prepared.operation)
+        tile = self._tiles.copy_at_once((request.identifier, prepared.info.version), prepared.operation)
         return None if tile is None else (prepared, tile)
 
-    def is_full(self, ahead: int = 0) -> bool:
-        """Tell whether there is no room for more work behind so many requests that are on their way here."""
-        return len(self._coming) + ahead >= self._pool.room
-
-    async def refusal(self, request: ImageRequest, ahead: int) -> ServerBusy | None:
-        """What a request would be refused by for want of room; ``None`` if it may have an answer.
+    async def refusals(self, requests: Sequence[ImageRequest], ahead: int) -> list[ServerBusy | None]:
+        """What requests are refused with for want of room; ``None`` for each that may have an answer.
 
         Args:
-            request: that did not come by :meth:`prepare`.
+            requests: that did not come by :meth:`prepare`.
             ahead: so many others are on their way here.
-
-        Raises:
-            IIIFServerError: as :meth:`prepare`.
         """
-        if not self.is_full(ahead) or (info := self._infos.known(request.identifier)) is None:
-            return None
-        prepared = self._remembered(request, self._infos.profile(request.identifier), info)
-        if self._may_be_stored(prepared) or self._cache.peek(prepared.key) is not None:
-            return None
-        try:
-            await self._check_room(prepared, ahead)
-        except ServerBusy as error:
-            return error
-        return None
+        refused: list[ServerBusy | None] = [None] * len(requests)
+        places, wanted = [], []
+        for place, request in enumerate(requests):
+            with suppress(IIIFServerError):  # the framework tells
+                prepared = self._preparation.at_once(request)
+                if prepared is not None and not self._preparation.may_be_stored(prepared):
+                    places.append(place)
+                    wanted.append(prepared)
+        for place, error in zip(places, await self.room.refusals(wanted, ahead), strict=True):
+            refused[place] = error
+        return refused
 
     def recall(self, identifier: Identifier, info: ImageInfo, key: str) -> bytes | None:
         """A derivative's bytes, if they are in memory and known to be right at the moment.
@@ -175,71 +170,24 @@ class ImageService:
         """
         return self._cache.recall(key) if self._infos.known(identifier) is info else None
 
-    def _remembered(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
-        known = self._prepared.get(request)
-        if known is None or known.info is not info:
-            known = self._prepared[request] = self._resolve(request, profile, info)
-        return known
-
     async def _fly(self, prepared: PreparedImage) -> _Made:
-        """Make a derivative with all others who want it, if there will be room for it in the pool.
-
-        Many come in one turn of the event loop: what is on its way to the pool counts as if it were there.
-        """
-        if self.is_full():
-            await self._check_room(prepared)
-        if prepared.key not in self._flights:
-            self._coming.add(prepared.key)
-        try:
-            return await self._flights.run(prepared.key, lambda: self._make(prepared))
-        finally:
-            self._coming.discard(prepared.key)
-
-    async def _check_room(self, prepared: PreparedImage, ahead: int = 0) -> None:
-        """Refuse what a worker would have to make, before anything is done for it.
-
-        Under a flood, most of what the server does is refusing. What is cheap to answer is answered all the
-        same: what is being made, what the disk has, and what may be in a pyramid.
-
-        Raises:
-            ServerBusy: there is no room for more work.
-        """
-        identifier, info = prepared.request.identifier, prepared.info
+        """Make a derivative with all others who want it, if there will be room for it in the pool."""
+        await self.room.check(prepared)
         if prepared.key in self._flights:
-            return
-        if self._pyramids is not None and self._pyramids.concerns(identifier, info, prepared.operation):
-            return
-        if not await self._cache.holds(prepared.key):
-            self._pool.check_room(len(self._coming) + ahead)
+            return await self._flights.run(prepared.key, lambda: self._make(prepared))
+        with self.room.on_its_way(prepared.key):
+            return await self._flights.run(prepared.key, lambda: self._make(prepared))
 
-    def _resolve(self, request: ImageRequest, profile: Profile[Any], info: ImageInfo) -> PreparedImage:
-        rules = self._rules[request.identifier.profile]
-        if request.parameters.format not in rules.formats:
-            raise InvalidRequest(
-                f"The format {str(request.parameters.format)!r} is not served here; see info.json."
-            )
-        operation = resolve(request.parameters, info.size, rules.limits)
-        key = derivative_key(
-            profile=request.identifier.profile,
-            name=request.identifier.name,
-            page=request.identifier.page,
-            version=info.version,
-            operation=operation,
-            settings=rules.settings,
-            renderer=rules.renderer,
+    def _is_coming(self, prepared: PreparedImage) -> bool:
+        """Whether it is being made, or may be a tile of a pyramid."""
+        identifier, info = prepared.request.identifier, prepared.info
+        return prepared.key in self._flights or (
+            self._pyramids is not None and self._pyramids.concerns(identifier, info, prepared.operation)
         )
-        canonical = request.api.canonical(operation, rules.limits)
-        return PreparedImage(request, profile, info, operation, canonical, key)
-
-    def _may_be_stored(self, prepared: PreparedImage) -> bool:
-        """Tell whether to look for a stored tile: of a whole image, a profile may have a smaller copy."""
-        settings = self._rules[prepared.request.identifier.profile].settings
-        is_tiff = prepared.info.media_type == TIFF.media_type
-        return is_tiff and not settings.keep_metadata and not prepared.operation.is_full_region
 
     async def _copied(self, tiles: TileService, prepared: PreparedImage) -> bytes | None:
         """The stored tile that a request equals, if its source is stored in tiles."""
-        if not self._may_be_stored(prepared):
+        if not self._preparation.may_be_stored(prepared):
             return None
         identifier, info = prepared.request.identifier, prepared.info
 
@@ -273,7 +221,7 @@ class ImageService:
                     await self._keep(prepared.key, tile)
                     tier = Tier.PYRAMID if tile.is_stored else Tier.WORKER
                     return _Made(prepared, Derivative.of(tile.body), tier, {**steps, **more})
-            prepared = self._resolve(prepared.request, prepared.profile, info)
+            prepared = self._preparation.again(prepared, info)
         raise SourceChanging(
             "The source of this image is being changed; try again in a moment.",
             log=f"the source of {prepared.request.identifier} changed {_CHANGING_RETRIES} times meanwhile",
@@ -317,7 +265,7 @@ class ImageService:
             await self._cache.put(key, made.body)
 
     async def _render(self, prepared: PreparedImage, *, is_alone: bool = False) -> Outcome:
-        self._coming.discard(prepared.key)
+        self.room.arrived(prepared.key)
         self._pool.check_room()  # before a source is fetched
         operation, info, identifier = prepared.operation, prepared.info, prepared.request.identifier
         # Smaller copies are of the first page.

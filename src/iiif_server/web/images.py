@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import functools
 import posixpath
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 
-from iiif_server.errors import IIIFServerError, ServerBusy
 from iiif_server.iiif.parameters import parse_image_parameters
 from iiif_server.iiif.resolve import Operation
 from iiif_server.iiif.uri import decode_segment, parse_identifier
 from iiif_server.iiif.version import ApiVersion
-from iiif_server.iiif.versions import VERSIONS
 from iiif_server.services.image_requests import ImageRequest, PreparedImage
-from iiif_server.telemetry.metrics import RequestKey
-from iiif_server.telemetry.timings import Tier
 from iiif_server.web.bodies import send_body
 from iiif_server.web.filenames import content_disposition, describe, safe_filename, stem_of
-from iiif_server.web.keys import SITE, Site
-from iiif_server.web.observe import Described
-from iiif_server.web.queries import shown_path
+from iiif_server.web.keys import SITE
 from iiif_server.web.ranges import ACCEPT_RANGES
-from iiif_server.web.ready import READY, Given, Wish
-from iiif_server.web.responses import Validators, caching_headers, error_document, not_modified
+from iiif_server.web.ready import READY
+from iiif_server.web.responses import Validators, caching_headers, not_modified
 
-# As the routes have it; what may be a fragment is left to the framework.
-_ADDRESS = re.compile(r"(/iiif/([23]))?(?:/[^/#]+){5}", re.ASCII)
 _PLAIN_DOWNLOAD = frozenset({"", "1", "true"})
 _NO_DOWNLOAD = frozenset({"0", "false"})
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -38,58 +29,17 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 async def get_image(request: web.Request, api: ApiVersion, path: str) -> web.StreamResponse:
     """``{id}/{region}/{size}/{rotation}/{quality}.{format}`` (Image API section 4)."""
-    wanted = _read(request.rel_url.raw_path, request.app[SITE].profiles.default, api)
+    wanted = read_address(request.rel_url.raw_path, request.app[SITE].profiles.default, api)
     return await answer_image(request, wanted, path)
 
 
-def stored_tile(site: Site, wish: Wish) -> Given | None:
-    """Answer a wish for a stored tile that is at hand: the same as :func:`get_image`, without a request.
-
-    What else there is, errors included, is left to that.
-    """
-    try:
-        found = None if (wanted := _wanted(site, wish)) is None else site.images.stored_tile(wanted[1])
-        if wanted is None or found is None:
-            return None
-        base = site.urls.plain_base(wish.host.decode())
-    except IIIFServerError:
-        return None
-    prepared, tile = found
-    image_id = f"{base}{wanted[0]}/{prepared.request.identifier}"
-    headers = {**_headers(image_id, prepared), **_body_headers(prepared, None)} | ACCEPT_RANGES
-    return Given(headers, tile, _described(wish, prepared.request, 200, Tier.SOURCE))
-
-
-async def no_room(site: Site, wish: Wish, ahead: int) -> tuple[ServerBusy, Given] | None:
-    """Refuse a wish for an image that there is no room to make, behind so many others."""
-    try:
-        wanted = _wanted(site, wish)
-        error = None if wanted is None else await site.images.refusal(wanted[1], ahead)
-    except IIIFServerError:
-        return None
-    if wanted is None or error is None:
-        return None
-    accept = None if wish.accept is None else wish.accept.decode()
-    headers, body = error_document(error.status, error.public, accept, error.retry_after)
-    return error, Given(headers, body, _described(wish, wanted[1], error.status, ""))
-
-
-def _wanted(site: Site, wish: Wish) -> tuple[str, ImageRequest] | None:
-    """The path of the version of the Image API, and what is asked for; ``None`` if it is no image."""
-    address = _ADDRESS.fullmatch(wish.target.decode())
-    if address is None:
-        return None
-    api = VERSIONS[int(address[2])] if address[2] else site.default_api
-    return address[1] or "", _read(address[0], site.profiles.default, api)
-
-
-def _described(wish: Wish, wanted: ImageRequest, status: int, tier: str) -> Described:
-    key = RequestKey("image", wanted.identifier.profile, hdrs.METH_GET, status, tier)
-    return Described(key, shown_path(wish.target.decode()))
-
-
 @functools.lru_cache(maxsize=1024)
-def _read(raw_path: str, default_profile: str | None, api: ApiVersion) -> ImageRequest:
+def read_address(raw_path: str, default_profile: str | None, api: ApiVersion) -> ImageRequest:
+    """What is asked for by an address that ends with an identifier and the parameters.
+
+    Raises:
+        InvalidRequest: it is not valid.
+    """
     segment, *parameters = raw_path.split("/")[-5:]
     parsed = parse_image_parameters(*map(decode_segment, parameters), size_parser=api.parse_size)
     return ImageRequest(parse_identifier(segment, default_profile), parsed, api)
@@ -113,15 +63,15 @@ async def answer_image(
     prepared = await site.images.prepare(wanted)
     validators = Validators(prepared.key, prepared.info.modified)
     if not_modified(request, validators):
-        return web.Response(status=304, headers={**_headers(image_id, prepared), **more_headers})
+        return web.Response(status=304, headers={**image_headers(image_id, prepared), **more_headers})
     title = await _title(request, prepared)
     if request.method == hdrs.METH_HEAD:
-        headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
+        headers = {**image_headers(image_id, prepared), **body_headers(prepared, title), **more_headers}
         return web.Response(headers=headers | ACCEPT_RANGES)
     prepared, derivative = await site.images.derivative(prepared)
     with derivative:
         validators = Validators(prepared.key, prepared.info.modified)
-        headers = {**_headers(image_id, prepared), **_body_headers(prepared, title), **more_headers}
+        headers = {**image_headers(image_id, prepared), **body_headers(prepared, title), **more_headers}
         # Thousands are kept: of what was prepared, no more than it takes.
         identifier, info, key = wanted.identifier, prepared.info, prepared.key
         request[READY] = lambda: site.images.recall(identifier, info, key)
@@ -157,7 +107,8 @@ def _disposition(title: _Title, operation: Operation, page: int) -> str:
     return content_disposition(title.kind, safe_filename(stem_of(name), operation.format, description))
 
 
-def _headers(image_id: str, prepared: PreparedImage) -> Mapping[str, str]:
+def image_headers(image_id: str, prepared: PreparedImage) -> Mapping[str, str]:
+    """What every answer about a derivative carries."""
     validators = Validators(prepared.key, prepared.info.modified)
     link = (
         f'<{image_id}/{prepared.canonical}>;rel="canonical", <{prepared.request.api.profile}>;rel="profile"'
@@ -165,7 +116,8 @@ def _headers(image_id: str, prepared: PreparedImage) -> Mapping[str, str]:
     return {**caching_headers(validators, prepared.profile.options.cache_for), hdrs.LINK: link}
 
 
-def _body_headers(prepared: PreparedImage, title: _Title | None) -> dict[str, str]:
+def body_headers(prepared: PreparedImage, title: _Title | None = None) -> dict[str, str]:
+    """What an answer carries that has a derivative for its body."""
     headers: dict[str, str] = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
     if title is not None:
         page = prepared.request.identifier.page

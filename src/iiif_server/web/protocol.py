@@ -15,8 +15,9 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections, Refusal
+from iiif_server.web.doorway import DOORWAY, Doorway
+from iiif_server.web.heads import Wish, read_head
 from iiif_server.web.lingering import Refused
-from iiif_server.web.ready import ANSWERS, ReadyAnswers, Wish, read_head
 from iiif_server.web.refusals import raw_refusal, refusal, status_of_malformed
 
 HTTP_OPTIONS = web.AppKey("http_options", dict[str, Any])
@@ -38,22 +39,22 @@ class HttpProtocol(web.RequestHandler):
         server: aiohttp's, which knows its connections.
         connections: ours, which limits them.
         refused: where those are kept that there is no place for.
-        ready: answers that may be given again, if there are any.
+        doorway: answers and refuses before aiohttp does, if there is one.
         options: of aiohttp's handler.
     """
 
     __slots__ = (
         *(
-            "_asking",
             "_awaited",
             "_checking",
             "_connection",
             "_connections",
+            "_doorway",
             "_head_bytes",
             "_held",
             "_is_paused",
         ),
-        *("_is_plain", "_most_head", "_peer", "_ready", "_refused", "_wire"),
+        *("_is_plain", "_most_head", "_peer", "_refused", "_wire"),
     )
 
     def __init__(
@@ -61,13 +62,13 @@ class HttpProtocol(web.RequestHandler):
         server: web.Server,
         connections: Connections,
         refused: Refused,
-        ready: ReadyAnswers | None,
+        doorway: Doorway | None,
         options: Mapping[str, Any],
     ) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._connections = connections
         self._refused = refused
-        self._ready = ready
+        self._doorway = doorway
         self._peer = ""
         # Whether aiohttp has had whole heads only, one at a time; and those that it has not begun with yet.
         self._is_plain = False
@@ -75,7 +76,6 @@ class HttpProtocol(web.RequestHandler):
         # What came since it is asked whether there is room for the request before, which comes first in it.
         self._held: list[bytes] | None = None
         self._is_paused = False
-        self._asking: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._wire: asyncio.Transport | None = None
         self._most_head = self.max_line_size + _FIELDS * self.max_field_size
@@ -94,7 +94,7 @@ class HttpProtocol(web.RequestHandler):
             self._refused.add(wire, raw_refusal(admitted))
             return
         self._connection = admitted
-        self._is_plain = self._ready is not None and bool(admitted.client)
+        self._is_plain = self._doorway is not None and bool(admitted.client)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -131,10 +131,8 @@ class HttpProtocol(web.RequestHandler):
             self._connections.closed(self._connection)
         if self._checking is not None:
             self._checking.cancel()
-        if self._asking is not None:
-            self._asking.cancel()
-        if self._ready is not None:
-            self._ready.ahead -= sum(wish is not None for wish in self._awaited)
+        if self._doorway is not None:
+            self._doorway.ahead -= sum(wish is not None for wish in self._awaited)
         self._awaited.clear()
         super().connection_lost(exc)
 
@@ -148,8 +146,8 @@ class HttpProtocol(web.RequestHandler):
         self._head_bytes = 0
         self._connection.begin()
         wish = self._awaited.popleft() if self._awaited else None
-        if wish is not None and self._ready is not None:
-            self._ready.ahead -= 1
+        if wish is not None and self._doorway is not None:
+            self._doorway.ahead -= 1
         task.add_done_callback(functools.partial(self._request_ended, request, wish))
 
     def handle_error(
@@ -185,8 +183,8 @@ class HttpProtocol(web.RequestHandler):
     def _request_ended(self, request: web.BaseRequest, wish: Wish | None, task: asyncio.Task[Any]) -> None:
         if self._connection is not None:
             self._connection.end()
-        if wish is not None and self._ready is not None:
-            self._ready.learn(wish, request, task)
+        if wish is not None and self._doorway is not None:
+            self._doorway.answers.learn(wish, request, task)
 
     def _has_ready_answer(self, data: bytes) -> bool:
         """Give the answer, if it is ready and the client has taken what it got before."""
@@ -202,34 +200,32 @@ class HttpProtocol(web.RequestHandler):
             or self._wire is None
             or self._wire.is_closing()
             or self.unsent()
-            or self._ready is None
+            or self._doorway is None
         ):
             self._leave(found)
             return False
-        answer = self._ready.find(found, self._peer)
-        if answer is None and self._ready.is_full:
-            self._connection.begin()
-            self._held = [data]
-            self._asking = asyncio.create_task(self._ask_for_room(found), name="is there room?")
-        elif answer is None:
-            self._leave(found)
-            return False
-        else:
+        answer = self._doorway.answers.find(found, self._peer)
+        if answer is not None:
             self._connection.answered()
             self._wire.writelines(answer)
+        elif self._doorway.is_full:
+            self._connection.begin()
+            self._held = [data]
+            self._doorway.ask(found, self._peer, functools.partial(self._told, found))
+        else:
+            self._leave(found)
+            return False
         return True
 
     def _leave(self, wish: Wish) -> None:
         """Leave it to aiohttp, which has not begun with it yet."""
         self._awaited.append(wish)
-        if self._ready is not None:
-            self._ready.ahead += 1
+        if self._doorway is not None:
+            self._doorway.ahead += 1
 
-    async def _ask_for_room(self, wish: Wish) -> None:
-        """Refuse what there is no room for; else hand it on, with what came meanwhile."""
-        assert self._ready is not None
+    def _told(self, wish: Wish, refusal: tuple[bytes, bytes] | None) -> None:
+        """Refuse what there is no room for; else hand it on. Then comes what came meanwhile."""
         assert self._connection is not None
-        refusal = await self._ready.refusal(wish, self._peer)
         (data, *later), self._held = self._held or [b""], None
         self._connection.end()
         if self._wire is None or self._wire.is_closing():
@@ -281,21 +277,23 @@ class ProtocolFactory:
         options = app.get(HTTP_OPTIONS) or {}
         self._options = {**options, "keepalive_timeout": _NEVER, "access_log": None}
         self._refused = Refused()
-        self._ready = app.get(ANSWERS)
+        self._doorway = app.get(DOORWAY)
         server.request_handler = _watched(server.request_handler)
 
     def __call__(self) -> HttpProtocol:
         """Make one."""
-        return HttpProtocol(self._server, self.connections, self._refused, self._ready, self._options)
+        return HttpProtocol(self._server, self.connections, self._refused, self._doorway, self._options)
 
     def begin_to_end(self) -> None:
         """Have each answer say from now on that it is the connection's last."""
-        if self._ready is not None:
-            self._ready.stop()
+        if self._doorway is not None:
+            self._doorway.stop()
 
     def close(self) -> None:
         """Let go of what aiohttp does not know of."""
         self._refused.close()
+        if self._doorway is not None:
+            self._doorway.close()
 
 
 def _watched(handler: _Handler) -> _Handler:

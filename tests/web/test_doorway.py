@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -13,8 +13,10 @@ from iiif_server.serving.application import ServedApplication
 from iiif_server.serving.listening import listen
 from iiif_server.telemetry.metrics import Metrics, RequestKey
 from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
+from iiif_server.web.doorway import DOORWAY, Doorway, Refused
+from iiif_server.web.heads import Wish
 from iiif_server.web.observe import Described, Observer
-from iiif_server.web.ready import ANSWERS, Given, ReadyAnswers, Wish
+from iiif_server.web.ready import Given, ReadyAnswers
 from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import error_document
 from iiif_server.web.urls import PublicUrls
@@ -29,10 +31,12 @@ class Site:
     def __init__(self, port: int, app: web.Application, metrics: Metrics) -> None:
         self.port = port
         self.metrics = metrics
-        self.ready = app[ANSWERS]
-        self.ready.has_no_room = lambda _: True
-        self.ready.refuser = self.refuse
+        self.connections = app[CONNECTIONS]
+        self.doorway = app[DOORWAY]
+        self.doorway.room = self
+        self.has_room: Callable[[int], bool] = lambda _: False
         self.asked: list[bytes] = []
+        self.looks: list[int] = []
         self.decide: Callable[[Wish], bool] = lambda wish: b"refused" in wish.target
         self.gate = asyncio.Event()
         self.gate.set()
@@ -41,14 +45,21 @@ class Site:
     async def say(self, request: web.Request) -> web.Response:
         return web.Response(text=request.path)
 
-    async def refuse(self, wish: Wish, _ahead: int) -> tuple[ServerBusy, Given] | None:
-        self.asked.append(wish.target)
+    def is_full(self, ahead: int) -> bool:
+        return not self.has_room(ahead)
+
+    async def look(self, wishes: Sequence[Wish], ahead: int) -> Sequence[Refused | None]:
+        self.asked += [wish.target for wish in wishes]
+        self.looks.append(len(wishes))
         await self.gate.wait()
+        return [self.unseen(wish, ahead) for wish in wishes]
+
+    def unseen(self, wish: Wish, _ahead: int) -> Refused | None:
         if not self.decide(wish):
             return None
         headers, body = error_document(503, BUSY.public, None, BUSY.retry_after)
         key = RequestKey("image", "", "GET", 503, "")
-        return BUSY, Given(headers, body, Described(key, wish.target.decode()))
+        return Refused(BUSY, Given(headers, body, Described(key, wish.target.decode())))
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
@@ -66,7 +77,7 @@ async def site() -> AsyncIterator[Site]:
     observer = Observer(metrics, PublicUrls(), frozenset(), None, access_log=False, server_timing=False)
     app = web.Application()
     app[CONNECTIONS] = Connections(ConnectionLimits())
-    app[ANSWERS] = ReadyAnswers(observer, RefusalLog())
+    app[DOORWAY] = Doorway(ReadyAnswers(observer), RefusalLog(), at_once=4, pause=0.02, most_waiting=8)
     (sock,) = listen("127.0.0.1", 0)
     made = Site(sock.getsockname()[1], app, metrics)
     serving = ServedApplication(app)
@@ -128,7 +139,7 @@ async def test_answers_come_in_the_order_of_the_questions(site: Site, together: 
                 assert body == path
             else:
                 assert (status, path[:8]) == (503, "/refused")
-    assert site.ready.ahead == 0
+    assert site.doorway.ahead == 0
 
 
 async def test_one_that_is_handed_on_is_answered(site: Site) -> None:
@@ -137,7 +148,7 @@ async def test_one_that_is_handed_on_is_answered(site: Site) -> None:
             for path in ("/a", "/refused", "/b"):
                 client.ask(path)
                 assert (await client.receive())[0] == (503 if path == "/refused" else 200)
-    assert site.ready.ahead == 0
+    assert site.doorway.ahead == 0
 
 
 async def test_whoever_leaves_meanwhile_leaves_nothing(site: Site) -> None:
@@ -147,9 +158,9 @@ async def test_whoever_leaves_meanwhile_leaves_nothing(site: Site) -> None:
         while not site.asked:
             await asyncio.sleep(0.01)
     async with asyncio.timeout(10):
-        while any(task.get_name() == "is there room?" for task in asyncio.all_tasks()):
+        while site.doorway.ahead or site.connections.all:
             await asyncio.sleep(0.01)
-    assert site.ready.ahead == 0
+    assert site.doorway.ahead == 0
 
 
 async def test_many_bytes_that_come_meanwhile_are_not_taken(site: Site) -> None:
@@ -181,8 +192,61 @@ async def test_what_fails_unforeseen_is_left_to_the_framework(
 
 
 async def test_where_there_is_room_nobody_asks(site: Site) -> None:
-    site.ready.has_no_room = lambda ahead: ahead > 0
+    site.has_room = lambda ahead: ahead == 0
     async with site.connected() as client:
         client.ask("/refused")
         assert await client.receive() == (200, "/refused")
     assert site.asked == []
+
+
+async def test_a_few_are_looked_at_together_and_most_of_a_flood_is_refused_unseen(site: Site) -> None:
+    """And all are answered: no wish is lost, and none is looked at twice."""
+    site.gate.clear()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(site.connected()) for _ in range(30)]
+        clients[0].ask("/refused0")
+        while not site.asked:
+            await asyncio.sleep(0.01)
+        for number, client in enumerate(clients[1:], 1):
+            client.ask(f"/refused{number}")
+        unseen = await asyncio.wait_for(asyncio.gather(*(each.receive() for each in clients[9:])), 10)
+        assert site.looks == [1]
+        site.gate.set()
+        seen = await asyncio.gather(*(each.receive() for each in clients[:9]))
+
+    assert {status for status, _ in (*seen, *unseen)} == {503}
+    assert site.looks == [1, 4, 4]
+    assert len(set(site.asked)) == 9
+
+
+async def test_what_asks_for_no_work_is_answered_in_a_flood(site: Site) -> None:
+    site.gate.clear()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(site.connected()) for _ in range(20)]
+        clients[0].ask("/refused")
+        while not site.asked:
+            await asyncio.sleep(0.01)
+        for client in clients[1:-1]:
+            client.ask("/refused")
+        refused = [asyncio.create_task(client.receive()) for client in clients[:-1]]
+        await asyncio.wait(refused, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        clients[-1].ask("/info")
+        assert await asyncio.wait_for(clients[-1].receive(), 10) == (200, "/info")
+        assert not all(task.done() for task in refused)
+        site.gate.set()
+        await asyncio.gather(*refused)
+
+
+async def test_once_it_is_ending_nothing_is_refused_before_the_framework(site: Site) -> None:
+    """It says in its answers that they are the last ones."""
+    site.gate.clear()
+    async with site.connected() as client:
+        client.ask("/refused")
+        while not site.asked:
+            await asyncio.sleep(0.01)
+        site.doorway.stop()
+        site.gate.set()
+        assert await client.receive() == (200, "/refused")
+        client.ask("/refused")
+        assert await client.receive() == (200, "/refused")
+    assert len(site.asked) == 1
