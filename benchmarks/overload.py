@@ -7,8 +7,8 @@ answers a second are the peak. Then so many times that are asked for, each reque
 answers do. Beside them, a client in a process of its own asks for tiles that are in memory. Goodput is
 answers of 200 a second; some of their images are decoded. Ends with code 1 if a bar is missed.
 
-On a machine where they share the processors, four times the requests cost the client four times as much, which
-the server lacks. With ``--apart``, the client has one processor and the server the others, at the peak as well.
+Where client and server share the processors, four times the requests cost the client four times as much, and
+the server lacks that. With ``--apart``, the client has one processor and the server the others, always.
 
 The cheaper an image is to make, the more requests four times the peak are, and the more of the machine goes
 into refusing them: by default, images are as cheap as they can be.

@@ -16,7 +16,7 @@ from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connectio
 from iiif_server.web.doorway import DOORWAY, Doorway, Refused
 from iiif_server.web.heads import Wish
 from iiif_server.web.observe import Described, Observer
-from iiif_server.web.ready import Given, ReadyAnswers
+from iiif_server.web.ready import Given, ReadyAnswers, head_of
 from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import error_document
 from iiif_server.web.urls import PublicUrls
@@ -59,7 +59,9 @@ class Site:
             return None
         headers, body = error_document(503, BUSY.public, None, BUSY.retry_after)
         key = RequestKey("image", "", "GET", 503, "")
-        return Refused(BUSY, Given(headers, body, Described(key, wish.target.decode())))
+        return Refused(
+            BUSY, Given(head_of(503, headers, len(body)), body, Described(key, wish.target.decode()))
+        )
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:

@@ -21,8 +21,8 @@ from iiif_server.web.refusals import RefusalLog
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 8
-_PAUSE: Final = 0.01
+_AT_ONCE: Final = 5
+_PAUSE: Final = 0.02
 _MOST_WAITING: Final = 64
 
 Tell = Callable[[tuple[bytes, bytes] | None], None]

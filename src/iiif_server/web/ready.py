@@ -36,9 +36,15 @@ _KEPT: Final = 2048
 
 
 class Given(NamedTuple):
-    """An answer that a maker gives: its own headers, its body, and what was asked for."""
+    """An answer that a maker gives, and what was asked for.
 
-    headers: Mapping[str, str]
+    Attributes:
+        head: see :func:`head_of`.
+        body: all of it.
+        described: the request.
+    """
+
+    head: bytes
     body: bytes
     described: Described
 
@@ -91,7 +97,7 @@ class ReadyAnswers:
             client: the address of who asked for it.
             began: when it was asked for, by ``time.perf_counter``.
         """
-        return self._complete(*_written(given), client, began)
+        return self._complete(*given, client, began)
 
     def _complete(
         self, head: bytes, body: bytes, described: Described, client: str, began: float
@@ -129,13 +135,12 @@ class ReadyAnswers:
             return None
         return answer.head, body, answer.described
 
-    def _made_answer(self, wish: Wish) -> tuple[bytes, bytes, Described] | None:
+    def _made_answer(self, wish: Wish) -> Given | None:
         try:
-            given = self.maker(wish)
+            return self.maker(wish)
         except Exception:
             logger.exception("a ready answer could not be made")  # the framework answers, or tells why not
             return None
-        return None if given is None else _written(given)
 
     def stop(self) -> None:
         """Give no more answers: from now on they say that the connection ends."""
@@ -143,10 +148,16 @@ class ReadyAnswers:
         self._known.clear()
 
 
-def _written(given: Given) -> tuple[bytes, bytes, Described]:
-    headers = {**COMMON_HEADERS, **given.headers, hdrs.CONTENT_LENGTH: str(len(given.body))}
-    status = given.described.key.status
-    return _head(status, HTTPStatus(status).phrase, headers), given.body, given.described
+def head_of(status: int, headers: Mapping[str, str], length: int) -> bytes:
+    """The head of an answer with such a body, but for what differs each time: its time and its number.
+
+    Args:
+        status: of the answer.
+        headers: its own, besides those that all answers share.
+        length: of the body in bytes.
+    """
+    every = {**COMMON_HEADERS, **headers, hdrs.CONTENT_LENGTH: str(length)}
+    return _head(status, HTTPStatus(status).phrase, every)
 
 
 def _head(status: int, reason: str, headers: Mapping[str, str]) -> bytes:

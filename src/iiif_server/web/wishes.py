@@ -22,7 +22,7 @@ from iiif_server.web.keys import Site
 from iiif_server.web.observe import Described
 from iiif_server.web.queries import shown_path
 from iiif_server.web.ranges import ACCEPT_RANGES
-from iiif_server.web.ready import Given
+from iiif_server.web.ready import Given, head_of
 from iiif_server.web.responses import error_document
 
 # As the routes have it; what may be a fragment is left to the framework.
@@ -58,7 +58,8 @@ class ImageWishes:
         path = (address[1] or b"").decode()
         image_id = f"{base}{path}/{prepared.request.identifier}"
         headers = {**image_headers(image_id, prepared), **body_headers(prepared)} | ACCEPT_RANGES
-        return Given(headers, tile, _described(wish, prepared.request.identifier.profile, 200, Tier.SOURCE))
+        described = _described(wish, prepared.request.identifier.profile, 200, Tier.SOURCE)
+        return Given(head_of(200, headers, len(tile)), tile, described)
 
     async def look(self, wishes: Sequence[Wish], ahead: int) -> Sequence[Refused | None]:
         """See :meth:`iiif_server.web.doorway.Room.look`."""
@@ -103,11 +104,20 @@ def _identifier(segment: str, default_profile: str | None) -> Identifier:
 
 
 def _refused(wish: Wish, profile: str, error: ServerBusy) -> Refused:
-    accept = None if wish.accept is None else wish.accept.decode()
-    headers, body = error_document(error.status, error.public, accept, error.retry_after)
-    return Refused(error, Given(headers, body, _described(wish, profile, error.status, "")))
+    head, body = _refusal(error.status, error.public, error.retry_after, wish.accept)
+    return Refused(error, Given(head, body, _described(wish, profile, error.status, "")))
+
+
+@functools.lru_cache(maxsize=256)
+def _refusal(status: int, text: str, retry_after: int | None, accept: bytes | None) -> tuple[bytes, bytes]:
+    headers, body = error_document(status, text, None if accept is None else accept.decode(), retry_after)
+    return head_of(status, headers, len(body)), body
 
 
 def _described(wish: Wish, profile: str, status: int, tier: str) -> Described:
-    key = RequestKey("image", profile, hdrs.METH_GET, status, tier)
-    return Described(key, shown_path(wish.target.decode()))
+    return Described(_key(profile, status, tier), shown_path(wish.target.decode()))
+
+
+@functools.lru_cache(maxsize=256)
+def _key(profile: str, status: int, tier: str) -> RequestKey:
+    return RequestKey("image", profile, hdrs.METH_GET, status, tier)
