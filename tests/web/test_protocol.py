@@ -1,6 +1,8 @@
 """Connections of a served application, with limits so short that a test can wait for them."""
 
 import asyncio
+import socket
+import time
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -176,6 +178,24 @@ async def test_a_head_of_many_fields_is_refused(serve):
         client.send(b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: %s\r\n" % (n, b"a" * 8000) for n in range(10)))
 
         assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
+
+
+def send_on_and_on(port):
+    """Send a head that does not end, for a second, and only then look what came."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        for _ in range(100):
+            connection.sendall(b"X: %s\r\n" % (b"a" * 8000))
+            time.sleep(0.01)
+        return connection.recv(1 << 16)
+
+
+async def test_a_refusal_is_read_though_more_of_the_head_is_on_its_way(serve):
+    """A connection that is closed while bytes come is reset, and the answer is lost with it."""
+    async with serve() as site:
+        answer = await asyncio.to_thread(send_on_and_on, site.port)
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
 
 
 async def test_who_takes_nothing_is_cut_off_and_nobody_else(serve):

@@ -168,8 +168,9 @@ class HttpProtocol(web.RequestHandler):
     def let_go(self, *, is_late: bool) -> None:
         """Close, once what was written has been sent."""
         if is_late and self._head_bytes:
-            self._write(raw_refusal(408))
-        self.force_close()
+            self._refuse(408)
+        else:
+            self.force_close()
 
     def cut(self) -> None:
         """Close at once, and forget what was not sent."""
@@ -251,12 +252,15 @@ class HttpProtocol(web.RequestHandler):
     def _refuse_long_head(self) -> None:
         self._checking = None
         if self._head_bytes > self._most_head:
-            self._write(raw_refusal(431))
-            self.force_close()
+            self._refuse(431)
 
-    def _write(self, answer: bytes) -> None:
+    def _refuse(self, status: int) -> None:
+        """Answer that a head can't be read, and leave the connection, on which more of it may come."""
         if self._wire is not None and not self._wire.is_closing():
-            self._wire.write(answer)
+            self._wire.resume_reading()
+            self._refused.add(self._wire, raw_refusal(status))
+            self.transport = None  # or aiohttp would close it
+            self.connection_lost(None)
 
 
 class ProtocolFactory:
