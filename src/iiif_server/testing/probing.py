@@ -67,7 +67,11 @@ class SharedProbe:
             )
         )
         self._prober = Prober(self._pool, 0)
-        await self._pool.start()
+        try:
+            await self._pool.start()
+        except BaseException:
+            await self._end()
+            raise
 
     async def _end(self) -> None:
         await self._pool.close(grace=0)
