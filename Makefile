@@ -23,10 +23,11 @@ serve: $(SERVE_READY) ## Serve the images below DIR and show them in a viewer
 	@echo 'Serving $(DIR): open http://$(HOST):$(PORT)/ in a browser; Ctrl+C ends it.'
 	@$(PYTHON) -m iiif_server serve '$(DIR)' --host '$(HOST)' --port '$(PORT)'
 
-# Most of the time of the first ones is one process installing packages: two of them fit beside each other.
+# Most of the time of the first ones is one process installing packages: two of them fit beside each other, and
+# those that take longest come first.
 test: $(TEST_READY) ## Run every check: lint, types, docs, plugins, tests, chaos (TOX_ARGS='-e lint' runs one)
 ifeq ($(TOX_ARGS),)
-	@$(PYTHON) -m tox run-parallel --parallel 2 --parallel-no-spinner --parallel-live -e lint,typing,docs,plugins,packages
+	@$(PYTHON) -m tox run-parallel --parallel 2 --parallel-no-spinner --parallel-live -e plugins,packages,typing,lint,docs
 	@$(PYTHON) -m tox run -e tests,chaos
 else
 	@$(PYTHON) -m tox run $(TOX_ARGS)

@@ -1,6 +1,7 @@
 """Fixtures for every test: what it may use, and what it must not leave behind."""
 
 import inspect
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,9 +20,12 @@ settings.load_profile("patient")
 
 MAY_BLOCK = [
     # Before the first request nobody waits for the loop.
-    ("iiif_server/app.py", {"create_app", "build_app", "directory_app", "read_config"}),
+    ("iiif_server/app.py", {"create_app", "build_app"}),
+    ("iiif_server/workshop.py", {"read_config"}),
     ("aiohttp/web_urldispatcher.py", {"add_static"}),
 ]
+
+NO_CERTIFICATES = ("SSL_CERT_FILE", os.devnull)
 
 FACTORIES = pytest.StashKey[list[ServerFactory]]()
 
@@ -30,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say what to do where the kit's fixtures are not registered, instead of missing them in every test."""
     if not config.pluginmanager.has_plugin("iiif_server"):
         raise pytest.UsageError("iiif-server is not installed as it is here: pip install --editable .")
+    # aiohttp reads all certificates that the system trusts where it is imported, a tenth of a server's start.
+    # No test speaks TLS to anybody whose certificate it does not name.
+    os.environ.setdefault(*NO_CERTIFICATES)
 
 
 def is_async(function: object) -> bool:

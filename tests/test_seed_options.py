@@ -13,13 +13,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
 
-import psutil
 import pytest
 from PIL import Image
 
 from iiif_server.api import ProfileType
 from iiif_server.testing import draw_image
-from tests.support.server import WORKER
+from tests.support.server import workers
 from tests.testing.recording import CALLS, RecordingProfile
 from tests.testing.sound import SoundOptions, SoundProfile
 
@@ -83,10 +82,6 @@ def files_below(path: Path) -> int:
     return sum(found.is_file() for found in path.rglob("*"))
 
 
-def workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if child.name() == WORKER]
-
-
 async def test_base_url(iiif_app, disk):
     async with iiif_app(disk, base_url="https://images.example.org/iiif") as app:
         document = (await app.get("/disk:a.tif/info.json")).json()
@@ -136,11 +131,11 @@ async def test_image_pool_size(iiif_app, disk, count):
 @pytest.mark.parametrize("count", [1, 3])
 async def test_image_cache_size_per_process(iiif_app, disk, folder, count):
     """So many sources stay open in a worker for the next request."""
-    before = set(workers())
+    before = workers()
     async with iiif_app(disk, image_pool_size=1, image_cache_size_per_process=count) as app:
         for name in ("a.tif", "b.tif", "c.tif", "d.tif"):
             assert (await app.get(f"/disk:{name}/{TILE}")).status == 200
-        (worker,) = set(workers()) - before
+        (worker,) = workers() - before
         opened = {file.path for file in worker.open_files() if file.path.startswith(os.fspath(folder))}
 
     assert len(opened) == count

@@ -18,14 +18,13 @@ from iiif_server.caches.disk import DiskCache
 from iiif_server.caches.memory import MemoryCache
 from iiif_server.caches.pyramids import OpenPyramids
 from iiif_server.caches.tiers import DerivativeCache
-from iiif_server.config.load import directory_config, load_config
 from iiif_server.config.model import Config
 from iiif_server.config.shares import ALONE, Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
 from iiif_server.iiif.versions import VERSIONS
-from iiif_server.plugins import Plugins, load_plugins, option_models
+from iiif_server.plugins import Plugins, load_plugins
 from iiif_server.profiles.registry import ProfileRegistry
 from iiif_server.services.documents import DocumentService
 from iiif_server.services.downloads import DownloadLimits, DownloadService
@@ -57,18 +56,17 @@ from iiif_server.web.routes import add_routes
 from iiif_server.web.urls import PublicUrls
 from iiif_server.web.wishes import ImageWishes
 from iiif_server.workshop import (
+    DERIVATIVES,
     configured_profiles,
     pool_settings,
     pyramid_builder,
     pyramid_rules,
     pyramid_store,
+    read_config,
     render_rules,
 )
 
 logger = logging.getLogger(__name__)
-
-DERIVATIVES = "derivatives"
-"""The directory below ``cache_path`` that derivatives are kept in."""
 
 CONFIG_VARIABLE = "IIIF_CONFIG"
 """The environment variable that names the configuration file for servers that call :func:`create_app`."""
@@ -99,24 +97,6 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
         raise SystemExit(_HOPELESS) from None
     app.cleanup_ctx.insert(0, functools.partial(_log_beside_others, config=config))
     return app
-
-
-def read_config(path: Path, plugins: Plugins, text: str | None = None) -> Config:
-    """Read a configuration file, or its text, against the installed plugins' options.
-
-    Raises:
-        ConfigurationError: listing every mistake.
-    """
-    return load_config(path, option_models(plugins), plugins.failures, text)
-
-
-def read_directory(directory: Path, plugins: Plugins) -> Config:
-    """The configuration that serves one directory.
-
-    Raises:
-        ConfigurationError: there is no such directory.
-    """
-    return directory_config(directory, option_models(plugins), plugins.failures)
 
 
 def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.Application:

@@ -1,4 +1,4 @@
-"""What the server and commands have in common: workers, profiles, what is made for each, and pyramids."""
+"""What the server and commands have in common: the configuration, workers, profiles, and pyramids."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from iiif_server.caches.sources.store import SourceStore
+from iiif_server.config.load import directory_config, load_config
 from iiif_server.config.machine import memory_budget
 from iiif_server.config.model import Config, ConfiguredProfile
 from iiif_server.config.shares import ALONE, Share
@@ -19,7 +21,7 @@ from iiif_server.execution.pool import WorkerPool
 from iiif_server.execution.settings import IMAGE_WORK, WORKER_CEILING, PoolSettings
 from iiif_server.iiif.parameters import Format
 from iiif_server.imaging.tasks import RenderSettings, SourceLimits, WorkbenchSettings
-from iiif_server.plugins import Plugins
+from iiif_server.plugins import Plugins, option_models
 from iiif_server.profiles.base import Probe, Profile, ProfileContext
 from iiif_server.profiles.derivatives import effective
 from iiif_server.profiles.registry import ProfileRegistry
@@ -29,6 +31,27 @@ from iiif_server.services.pyramid_builder import PyramidBuilder, TileRules
 from iiif_server.services.pyramids import PyramidRules
 
 logger = logging.getLogger(__name__)
+
+DERIVATIVES = "derivatives"
+"""The directory below ``cache_path`` that derivatives are kept in."""
+
+
+def read_config(path: Path, plugins: Plugins, text: str | None = None) -> Config:
+    """Read a configuration file, or its text, against the installed plugins' options.
+
+    Raises:
+        ConfigurationError: listing every mistake.
+    """
+    return load_config(path, option_models(plugins), plugins.failures, text)
+
+
+def read_directory(directory: Path, plugins: Plugins) -> Config:
+    """The configuration that serves one directory.
+
+    Raises:
+        ConfigurationError: there is no such directory.
+    """
+    return directory_config(directory, option_models(plugins), plugins.failures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Whatever dies, hangs or is ended, the next request is served and no process is left behind."""
 
 import asyncio
-import os
 import random
 import signal
 import socket
@@ -196,12 +195,15 @@ async def test_killed_server_leaves_no_worker(serving: ServerProcess) -> None:
         await load.answered(10)
         serving.process.kill()
         await eventually(lambda: not serving.tree(), 5, "every process of the server is gone")
-    serving.wait()
+
+    assert serving.wait() == -signal.SIGKILL
 
 
 async def test_killed_server_of_a_stopped_worker(serving: ServerProcess) -> None:
     """Also one that can't notice anything."""
-    os.kill(serving.workers()[0].pid, signal.SIGSTOP)
+    stopped = serving.workers()[0]
+    stopped.suspend()
     serving.process.kill()
     await eventually(lambda: not serving.tree(), 5, "every process of the server is gone")
-    serving.wait()
+
+    assert serving.wait() == -signal.SIGKILL

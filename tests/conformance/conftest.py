@@ -9,26 +9,24 @@ from tests.conformance.service import Images, Service
 from tests.support.server import ServerFactory, serve_command
 from tests.web.conftest import Client
 
-SITES = {
-    # The default limit, which no answer but a few comes near.
-    "plain": "",
-    # No limit, and therefore no upscaling.
-    "boundless": "max_area: null",
-    # Of the examples of max and of ^max.
-    "max_width_200": "max_area: null\nmax_width: 200",
-    "max_width_360": "max_area: null\nmax_width: 360",
-    # The height is limited more than the width.
-    "max_height_100": "max_area: null\nmax_width: 240\nmax_height: 100",
-    # Less than half of the example's area.
-    "max_area_24000": "max_area: 24000",
-}
-"""The servers: what is configured besides their profiles."""
-
 RIGHTS = {
     "files": "http://creativecommons.org/licenses/by/4.0/",
     "statements": "http://rightsstatements.org/vocab/InC-EDU/1.0/",
 }
-"""The profiles of every server, by the rights that they state; both serve the same images."""
+"""The profiles of a server with the default limit, which few answers come near, by the rights they state."""
+
+LIMITED = {
+    # No limit, and therefore no upscaling.
+    "boundless": "",
+    # Of the examples of max and of ^max.
+    "max_width_200": "max_width: 200",
+    "max_width_360": "max_width: 360",
+    # The height is limited more than the width.
+    "max_height_100": "max_width: 240, max_height: 100",
+    # Less than half of the example's area.
+    "max_area_24000": "max_area: 24000",
+}
+"""The profiles of a server without a limit, by what limits them."""
 
 
 @pytest.fixture(scope="session")
@@ -39,31 +37,29 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sites(
+def images(
     session_server: ServerFactory, collection: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Client]:
-    """Every server; they start at the same time."""
-    profiles = "".join(
-        f"  {name}: {{type: disk, rights: '{rights}', path: '{collection}'}}\n"
-        for name, rights in RIGHTS.items()
-    )
-    servers = {}
-    for name, options in SITES.items():
+    """The servers, by their profiles, all of which serve the same images."""
+    entry = f"type: disk, path: '{collection}', rights"
+    plain = {name: f"{entry}: '{rights}'" for name, rights in RIGHTS.items()}
+    limited = {name: f"{plain['files']}, {limits}" for name, limits in LIMITED.items()}
+    clients: dict[str, Client] = {}
+    for top, profiles in (("", plain), ("max_area: null", limited)):
         config = tmp_path_factory.mktemp("site") / "config.yaml"
         config.write_text(
-            f"cache_path: {config.parent / 'cache'}\nimage_pool_size: 1\nmin_sizes_size: 50\n{options}\n"
-            f"profiles:\n{profiles}"
+            f"cache_path: {config.parent / 'cache'}\nmin_sizes_size: 50\n{top}\nprofiles:\n"
+            + "".join(f"  {name}: {{{options}}}\n" for name, options in profiles.items())
         )
-        servers[name] = session_server.started(serve_command("--config", str(config)))
-    for server in servers.values():
-        server.wait_until_ready()
-    return {name: Client(server) for name, server in servers.items()}
+        client = Client(session_server.command(serve_command("--config", str(config))))
+        clients |= dict.fromkeys(profiles, client)
+    return clients
 
 
 @pytest.fixture
-def image(sites: dict[str, Client], version: int) -> Images:
-    """Any image of the collection on any of the servers."""
-    return Images(sites, version)
+def image(images: dict[str, Client], version: int) -> Images:
+    """Any image of the collection in any of the profiles."""
+    return Images(images, version)
 
 
 @pytest.fixture
@@ -78,8 +74,8 @@ def large(image: Images) -> Service:
     return image("large.png")
 
 
-@pytest.fixture(params=SITES)
+@pytest.fixture(params=["files", *LIMITED])
 def site(request: pytest.FixtureRequest) -> str:
-    """The name of each of the servers."""
+    """Each profile whose limits are others."""
     name: str = request.param
     return name

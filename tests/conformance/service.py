@@ -96,15 +96,16 @@ class Service:
 
 @dataclass(frozen=True)
 class Images:
-    """Every image of the collection, on every server.
+    """Every image of the collection, in every profile.
 
     Attributes:
-        sites: the servers, by what limits them.
+        clients: of the servers, by the profiles that they have.
         version: 2 or 3.
     """
 
-    sites: Mapping[str, Client]
+    clients: Mapping[str, Client]
     version: int
 
-    def __call__(self, name: str = "example.png", site: str = "plain", profile: str = "files") -> Service:
-        return Service(self.sites[site], self.version, name, profile)
+    def __call__(self, name: str = "example.png", profile: str = "files") -> Service:
+        """A profile that no server has is looked for on the first."""
+        return Service(self.clients.get(profile, self.clients["files"]), self.version, name, profile)

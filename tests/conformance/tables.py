@@ -165,13 +165,13 @@ NO_NUMBERS = ["+0.9", "-0.9", "9e-1", "0,9", "0x9", "1_0", "inf", "nan", "%D9%A3
 
 LIMITS = {
     "boundless": {},
-    "plain": {"maxArea": 100_000_000},
+    "files": {"maxArea": 100_000_000},
     "max_width_200": {"maxWidth": 200},
     "max_width_360": {"maxWidth": 360},
     "max_height_100": {"maxWidth": 240, "maxHeight": 100},
     "max_area_24000": {"maxArea": 24_000},
 }
-"""What each server of ``conftest.py`` has to state."""
+"""What each profile of ``conftest.py`` has to state."""
 
 AROUND_THE_LIMITS = [
     *((width, height) for width in (1, 200, 201, 240, 241, 360, 361) for height in (1, 100, 101, 201, 361)),

@@ -65,8 +65,10 @@ async def test_what_exceeds_the_budget_together_runs_one_after_the_other(
 
 async def test_what_fits_together_runs_together(make_pool: PoolMaker, tmp_path: Path) -> None:
     pool = await budgeted(make_pool, workers=3)
-    async with held(pool, tmp_path, OWN + 600 * MIB):
+    async with held(pool, tmp_path, OWN + 600 * MIB), asyncio.timeout(20):
         await pool.run(task("echo", memory=OWN + 400 * MIB))
+
+        assert pool.statistics()["busy"] == 1  # the first one, still
 
 
 async def test_work_that_needs_little_is_not_held_up(make_pool: PoolMaker, tmp_path: Path) -> None:

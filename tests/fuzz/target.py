@@ -25,8 +25,13 @@ class Target:
         """As it is chosen on the command line."""
         return self.check.__name__.replace("_", "-")
 
-    def feed(self, examples: int, number: int) -> None:
-        """Try so many inputs, others for each number; the smallest that fails is shown."""
+    def feed(self, examples: int, number: int) -> int:
+        """Try so many inputs, others for each number; the smallest that fails is shown.
+
+        Returns:
+            how many were tried: fewer where there are no more.
+        """
+        tried = 0
 
         @seed(number)
         @settings(
@@ -34,6 +39,9 @@ class Target:
         )
         @given(self.inputs)
         def run(value: Any) -> None:
+            nonlocal tried
+            tried += 1
             self.check(value)
 
         run()
+        return tried

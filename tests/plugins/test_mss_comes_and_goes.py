@@ -1,10 +1,12 @@
 """The core knows no ``mss``; its package alone makes it known, and takes it along when it goes."""
 
+import os
 import subprocess
 import venv
 
 import pytest
 
+from tests.conftest import NO_CERTIFICATES
 from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.e2e
@@ -27,10 +29,14 @@ def test_installing_and_uninstalling(tmp_path):
     commands = tmp_path / "environment" / "bin"
     (tmp_path / "config.yaml").write_text(CONFIG)
 
+    # pip may have to ask a registry, other than all other tests.
+    trusting = {name: value for name, value in os.environ.items() if (name, value) != NO_CERTIFICATES}
+
     def run(command, *arguments):
         done = subprocess.run(
             [commands / command, *arguments],
             cwd=tmp_path,
+            env=trusting,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

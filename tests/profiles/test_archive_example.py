@@ -14,9 +14,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 from iiif_server.api import ImageNotFound, ProfileContext, SourceProperties
-from iiif_server.app import build_app, read_config
+from iiif_server.app import build_app
 from iiif_server.plugins import Plugins
 from iiif_server.testing import ProfileContract, draw_image
+from iiif_server.workshop import read_config
 from tests.support.examples import example_source, imported_example
 from tests.support.paths import REPOSITORY
 from tests.support.pictures import drawn_picture

@@ -27,6 +27,7 @@ class Load:
     around: int = 600
     outcomes: Counter[str] = field(default_factory=Counter)
     _random: random.Random = field(default_factory=lambda: random.Random(3))
+    _begun: set[object] = field(default_factory=set)
 
     @property
     def failures(self) -> dict[str, int]:
@@ -38,12 +39,15 @@ class Load:
         x, y = self._random.randrange(self.around), self._random.randrange(self.around)
         part = f"{x},{y},{self.side},{self.side}/{self.side // 2},"
         url = f"{self._random.choice(self.urls)}/{part}/0/default.jpg"
+        self._begun.add(this := object())
         try:
             async with client.get(url) as response:
                 await response.read()
                 self.outcomes[str(response.status)] += 1
         except aiohttp.ClientError as error:
             self.outcomes[type(error).__name__] += 1
+        finally:
+            self._begun.remove(this)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,8 +68,8 @@ class Load:
                 stop.set()
 
     async def answered(self, count: int) -> None:
-        """Wait until so many more requests have an outcome."""
-        goal = self.outcomes.total() + count
+        """Wait until so many more requests have an outcome, and each that had begun."""
+        goal, begun = self.outcomes.total() + count, set(self._begun)
         async with asyncio.timeout(60):
-            while self.outcomes.total() < goal:
+            while self.outcomes.total() < goal or begun & self._begun:
                 await asyncio.sleep(0.02)

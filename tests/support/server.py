@@ -4,6 +4,9 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+import psutil
 
 from iiif_server.testing.processes import (
     WORKER,
@@ -23,6 +26,7 @@ __all__ = [
     "free_port",
     "serve_command",
     "server_factory",
+    "workers",
 ]
 
 
@@ -31,6 +35,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def workers() -> set[psutil.Process]:
+    """The living workers of this process, whoever forked them."""
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == WORKER:
+                found.add(child)
+    return found
 
 
 async def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:

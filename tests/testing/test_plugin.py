@@ -11,7 +11,9 @@ import pytest
 
 from iiif_server import testing
 from iiif_server.errors import ConfigurationError
+from iiif_server.execution.starting import can_fork
 from iiif_server.testing.profiles import installed_type
+from tests.support.server import workers
 
 
 def loaded_by(statement):
@@ -132,6 +134,20 @@ async def test_a_setup_is_one_entry_of_a_configuration(setup, tmp_path):
     with pytest.raises(ConfigurationError, match=r"profiles\.disk\.pahts"):
         async with setup.with_options(pahts="x").live():
             pass
+
+
+@pytest.mark.skipif(not can_fork(), reason="this system forks no workers")
+async def test_workers_of_all_applications_have_one_parent(iiif_app, setup, iiif_probe):
+    """What it has loaded is not loaded anew for each test; and they end with their application."""
+    parents = []
+    for size in (1, 2):
+        before = workers()
+        async with iiif_app(setup, image_pool_size=size):
+            parents.append([worker.ppid() for worker in workers() - before])
+        assert workers() == before
+
+    assert parents == [parents[0], parents[0] * 2]
+    assert len(parents[0]) == 1
 
 
 async def test_a_live_profile_is_closed_whatever_happens(setup, monkeypatch):

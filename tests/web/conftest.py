@@ -14,8 +14,9 @@ from PIL import Image
 
 from iiif_server.testing import draw_image
 from iiif_server.testing.profiles import ProfileSetup
+from tests.support.inside import Listening
 from tests.support.pictures import drawn_picture, save_turned
-from tests.support.server import ServerFactory, ServerProcess
+from tests.support.server import ServerFactory
 from tests.support.streaming import FAILURES, STREAMING
 
 
@@ -33,7 +34,7 @@ class Answer:
 class Client:
     """Sends paths as they are: no library in between normalises them."""
 
-    def __init__(self, server: ServerProcess) -> None:
+    def __init__(self, server: Listening) -> None:
         self.server = server
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:

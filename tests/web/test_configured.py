@@ -2,18 +2,20 @@
 
 import io
 import json
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.server import serve_command
+from tests.support.inside import running_inside
 from tests.web.conftest import Client
 
 
 @pytest.fixture
-def configured(server, images, tmp_path):
-    """Start a server with options of the top level and of its profile."""
+def configured(iiif_probe, images, tmp_path):
+    """Run the application with options of the top level and of its profile."""
+    running = ExitStack()
 
     def start(top="", profile=""):
         path = tmp_path / "config.yaml"
@@ -22,9 +24,10 @@ def configured(server, images, tmp_path):
             f"    rights: http://creativecommons.org/licenses/by/4.0/\n    path: {images}\n"
             + "".join(f"    {line}\n" for line in profile.splitlines())
         )
-        return Client(server.command(serve_command("--config", str(path))))
+        return Client(running.enter_context(running_inside(path, iiif_probe)))
 
-    return start
+    with running:
+        yield start
 
 
 def document(client, **headers):

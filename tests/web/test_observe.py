@@ -256,13 +256,21 @@ async def test_a_client_that_leaves_amid_an_answer(site, caplog):
     assert [fields["bytes"] < 5000 for fields in accesses(caplog)] == [True]
 
 
-async def test_an_error_amid_an_answer(site):
+async def test_an_error_amid_an_answer(site, caplog):
+    """The client learns it by the end of the connection, and the log has why."""
     site = site()
     client = await site.client()
-    with raw_connection(client, "/status"):
+    with raw_connection(client, "/status") as connection:
         await site.began.wait()
         site.go_on.set()
         await site.counted("iiif_responses_aborted_total", kind="status")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert len(received) < 10_000  # of a million
+    assert [
+        "failed amid its answer" in record.getMessage() for record in caplog.records if record.exc_info
+    ] == [True]
 
 
 async def test_requests_on_one_connection_are_told_apart(site):

@@ -11,11 +11,12 @@ from aiohttp import web
 from iiif_server.serving import application
 from iiif_server.serving.application import ServedApplication
 from iiif_server.serving.listening import listen
-from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
+from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections
 from iiif_server.web.protocol import HTTP_OPTIONS
 
 SHORT = 0.2
 LONG = 60.0
+HOUR = 3600.0
 LARGE = 8 << 20
 
 
@@ -89,6 +90,12 @@ class Client:
             return b"reset"
 
 
+async def until(holds):
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
 @pytest.fixture
 def serve(monkeypatch):
     """A context with a site in it, which has the limits that it is called with."""
@@ -119,19 +126,55 @@ async def test_a_silent_connection_is_closed(serve):
         assert await client.rest() == b""
 
 
-@pytest.mark.parametrize("asked_before", [False, True])
-async def test_a_head_that_trickles_is_refused(serve, asked_before):
-    async with serve(head_seconds=SHORT) as site, site.connected() as client:
-        if asked_before:
-            client.ask()
-            assert await client.receive() == (200, "hello")
-        for byte in b"GET / HTTP/1.1\r\nX: " + b"a" * 1000:
-            client.send(bytes([byte]))
-            await asyncio.sleep(0.01)
-            if site.connections.counts["late"]:
-                break
-        answer = await client.rest()
+class Trickle:
+    """Bytes that come one by one, by a clock that stands still until each was read."""
 
+    def __init__(self, site, monkeypatch):
+        self.now, self.heard, self.sweeps = 0.0, 0, 0
+        hear, sweep = Connection.heard, site.connections.sweep
+
+        def heard(connection):
+            self.heard += 1
+            hear(connection)
+
+        def swept():
+            sweep()
+            self.sweeps += 1
+
+        monkeypatch.setattr(Connection, "heard", heard)
+        monkeypatch.setattr(site.connections, "sweep", swept)
+        monkeypatch.setattr(site.connections, "clock", lambda: self.now)
+
+    async def send(self, client, byte):
+        before = self.heard
+        client.send(byte)
+        await until(lambda: self.heard > before)
+
+    async def go_on(self, seconds):
+        self.now += seconds
+        before = self.sweeps
+        await until(lambda: self.sweeps > before)
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+async def test_a_head_that_trickles_is_refused(serve, monkeypatch, asked_before):
+    """Each byte comes soon after the one before it, and no byte is under way when it is refused."""
+    async with serve(head_seconds=HOUR, idle_seconds=2 * HOUR) as site:
+        trickle = Trickle(site, monkeypatch)
+        async with site.connected() as client:
+            if asked_before:
+                client.ask()
+                assert await client.receive() == (200, "hello")
+            sent = 0
+            for byte in b"GET / HTTP/1.1":
+                sent += 1
+                await trickle.send(client, bytes([byte]))
+                await trickle.go_on(HOUR / 4)
+                if site.connections.counts["late"]:
+                    break
+            answer = await client.rest()
+
+    assert sent == 4
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"Access-Control-Allow-Origin: *" in answer
 

@@ -16,6 +16,7 @@ from iiif_server.web.heads import Wish
 from iiif_server.web.observe import Observer
 from iiif_server.web.ready import ReadyAnswers
 from iiif_server.web.urls import PublicUrls
+from tests.support.inside import Listening
 from tests.support.pictures import drawn_picture
 from tests.support.pyramids import KINDS, write_pyramid
 from tests.support.server import ServerFactory, ServerProcess
@@ -53,7 +54,7 @@ class Talk:
 
 
 @contextmanager
-def talking(server: ServerProcess) -> Iterator[Talk]:
+def talking(server: Listening) -> Iterator[Talk]:
     assert server.port is not None
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         talk = Talk(connection)

@@ -58,9 +58,9 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load the configuration, and do what was asked for."""
     # Imported here so that the other commands start without a web framework.
-    from iiif_server.app import read_config
     from iiif_server.execution.pool import WorkerStartFailed
     from iiif_server.plugins import load_plugins
+    from iiif_server.workshop import read_config
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     plugins = load_plugins()

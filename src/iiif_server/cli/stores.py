@@ -11,7 +11,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from iiif_server.app import DERIVATIVES, read_config
 from iiif_server.caches.directory import CacheDirectory
 from iiif_server.caches.keys import profile_digits
 from iiif_server.caches.owned import LEAVES, ForeignDirectory
@@ -22,7 +21,7 @@ from iiif_server.config.model import Config
 from iiif_server.errors import ConfigurationError
 from iiif_server.imaging.tasks import SourceProperties
 from iiif_server.plugins import Plugins, load_plugins, option_models
-from iiif_server.workshop import create_profile
+from iiif_server.workshop import DERIVATIVES, create_profile, read_config
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]  # only its stubs know that it is generic

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.hdrs import CONNECTION
 
-from iiif_server.app import build_app, read_config, read_directory
+from iiif_server.app import build_app
 from iiif_server.config.shares import Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.pool import WorkerStartFailed
@@ -23,6 +23,7 @@ from iiif_server.serving.listening import BACKLOG
 from iiif_server.serving.orders import Orders
 from iiif_server.web.connections import Connections
 from iiif_server.web.protocol import ProtocolFactory
+from iiif_server.workshop import read_config, read_directory
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from iiif_server.app import build_app
+from iiif_server.config.shares import Share
 from iiif_server.testing.profiles import ProfileSetup, configuration, plugins_for, routes_of
 
 _TIMEOUT = ClientTimeout(total=60)
@@ -70,18 +71,19 @@ def image_path(profile: str, name: str, parameters: str = "info.json") -> str:
 
 
 @asynccontextmanager
-async def running_app(*setups: ProfileSetup, **settings: Any) -> AsyncIterator[RunningApp]:
+async def running_app(share: Share, *setups: ProfileSetup, **settings: Any) -> AsyncIterator[RunningApp]:
     """Run the real application with these profiles and no others, on a free port of the loopback address.
 
     The routes of the plugins that the profiles are of are there, too.
 
     Args:
+        share: of the server that this is, above all where its workers come from.
         setups: the profiles, at least one.
         settings: keys of the configuration's top level.
     """
     config = await asyncio.to_thread(configuration, list(setups), settings)
     plugins = plugins_for(*setups, routes=await asyncio.to_thread(routes_of, *setups))
-    runner = web.AppRunner(build_app(config, plugins), handler_cancellation=True, access_log=None)
+    runner = web.AppRunner(build_app(config, plugins, share), handler_cancellation=True, access_log=None)
     try:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

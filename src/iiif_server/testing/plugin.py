@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +52,16 @@ def iiif_profile(tmp_path: Path, iiif_probe: SharedProbe) -> Callable[..., Profi
 
 
 @pytest.fixture
-def iiif_app() -> Callable[..., AbstractAsyncContextManager[RunningApp]]:
+def iiif_app(iiif_probe: SharedProbe) -> Callable[..., AbstractAsyncContextManager[RunningApp]]:
     """Run the real application with profiles that ``iiif_profile`` has set up.
 
     ``async with iiif_app(setup) as app: answer = await app.get("/hello:known/info.json")``. Keywords are keys
     of the configuration's top level.
     """
+    from iiif_server.config.shares import Share
     from iiif_server.testing.apps import running_app
 
-    return running_app
+    return partial(running_app, Share(fork_server=iiif_probe.fork_server))
 
 
 @pytest.fixture

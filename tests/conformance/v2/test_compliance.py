@@ -62,7 +62,7 @@ def test_max(example: Service) -> None:
 def test_above_full_without_limits(image: Images) -> None:
     """2.1 compliance §3.2: sizeAboveFull is neither listed nor served where there is no limit."""
     above_full = next(line for line in LINES if line.name == "sizeAboveFull")
-    service = image(site="boundless")
+    service = image(profile="boundless")
 
     check(service, above_full)
     assert not above_full.provided(service)

@@ -123,7 +123,7 @@ def test_what_is_no_size(example: Service) -> None:
 
 def test_not_above_full(image: Images) -> None:
     """2.1 §4.2: scaling above the full size is optional; a valid request that is not implemented is a 501."""
-    service = image(site="boundless")
+    service = image(profile="boundless")
 
     assert "sizeAboveFull" not in service.info()["profile"][1]["supports"]
     assert service.statuses("full/{}/0/default.png", ABOVE_FULL) == dict.fromkeys(ABOVE_FULL, 501)
@@ -152,7 +152,7 @@ def test_max(image: Images, limited: str, name: str, region: str, expected: Size
 @pytest.mark.parametrize("limited", ["max_width_200", "max_height_100", "max_area_24000"])
 def test_full_under_limits(image: Images, limited: str) -> None:
     """2.1 §4.2: full is never scaled, so that it is refused where a limit does not allow it."""
-    service = image(site=limited)
+    service = image(profile=limited)
 
     assert service.status("full/full/0/default.png") == 400
     assert service.size("10,10,150,90/full/0/default.png") == (150, 90)
@@ -169,7 +169,7 @@ def test_full_under_limits(image: Images, limited: str) -> None:
 )
 def test_above_the_limits(image: Images, limited: str, sizes: list[str]) -> None:
     """2.1 §5.3: clients should expect larger dimensions, or larger areas, to be rejected."""
-    statuses = image(site=limited).statuses("full/{}/0/default.png", sizes)
+    statuses = image(profile=limited).statuses("full/{}/0/default.png", sizes)
 
     # Section 7.2 lists 404 for them as "common"; this server says 400, as section 4.2 of 3.0 does.
     assert statuses == dict.fromkeys(sizes, 400)

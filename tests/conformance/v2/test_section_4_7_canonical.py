@@ -67,7 +67,7 @@ def test_size(example: Service) -> None:
 )
 def test_max_under_limits(image: Images, limited: str, expected: str) -> None:
     """2.1 §4.2: w, is the canonical form of max, unless max is equivalent to full."""
-    canonical = image(site=limited).canonical("full/max/0/default.png")
+    canonical = image(profile=limited).canonical("full/max/0/default.png")
 
     assert canonical == f"full/{expected}/0/default.png"
 

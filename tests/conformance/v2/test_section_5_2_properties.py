@@ -15,7 +15,7 @@ LEVEL = "http://iiif.io/api/image/2/level2.json"
 
 def test_required_properties(image: Images, site: str) -> None:
     """2.1 §5.2: the required properties have exactly the values that the table demands."""
-    service = image(site=site)
+    service = image(profile=site)
     document = service.info()
 
     assert document["@context"] == "http://iiif.io/api/image/2/context.json"
@@ -28,12 +28,12 @@ def test_required_properties(image: Images, site: str) -> None:
 
 def test_no_other_properties(image: Images, site: str) -> None:
     """2.1 §5.2: there is nothing of version 3 in the document, and nothing of its own."""
-    assert set(image(site=site).info()) | {"tiles"} == KEYS
+    assert set(image(profile=site).info()) | {"tiles"} == KEYS
 
 
 def test_the_level_comes_first(image: Images, site: str) -> None:
     """2.1 §5.2: profile is a list, whose first entry must be a compliance level URI."""
-    profile = image(site=site).info()["profile"]
+    profile = image(profile=site).info()["profile"]
 
     assert profile[0] == LEVEL
     assert all(isinstance(entry, dict) for entry in profile[1:])
@@ -41,7 +41,7 @@ def test_the_level_comes_first(image: Images, site: str) -> None:
 
 def test_the_level_is_linked(image: Images, site: str) -> None:
     """2.1 §6: the compliance level URI is also given in the Link header."""
-    service = image(site=site)
+    service = image(profile=site)
 
     assert service.links("info.json")["profile"] == LEVEL
     assert service.links("full/150,/0/default.jpg")["profile"] == LEVEL

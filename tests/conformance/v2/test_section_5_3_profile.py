@@ -44,7 +44,7 @@ def test_properties(image: Images, site: str) -> None:
     """2.1 §5.3: the object has properties of the table; @context, @id and @type should not be included."""
     limits = {"maxArea", "maxHeight", "maxWidth"}
 
-    assert set(description(image(site=site))) - limits == {"formats", "qualities", "supports"}
+    assert set(description(image(profile=site))) - limits == {"formats", "qualities", "supports"}
 
 
 def test_no_empty_lists(image: Images, site: str) -> None:
@@ -58,7 +58,7 @@ def test_no_empty_lists(image: Images, site: str) -> None:
 
 def test_features(image: Images, site: str) -> None:
     """2.1 §5.3: the listed features are from the table, each one once, and none is deprecated."""
-    listed = description(image(site=site))["supports"]
+    listed = description(image(profile=site))["supports"]
 
     assert set(listed) <= FEATURES
     assert len(listed) == len(set(listed))
@@ -66,14 +66,14 @@ def test_features(image: Images, site: str) -> None:
 
 def test_above_full_comes_with_a_limit(image: Images, site: str) -> None:
     """2.1 §10: servers that implement sizeAboveFull are recommended to limit it."""
-    found = description(image(site=site))
+    found = description(image(profile=site))
 
     assert ("sizeAboveFull" in found["supports"]) == bool(LIMITS[site])
 
 
 def test_limits(image: Images, site: str) -> None:
     """2.1 §5.3: maxWidth, maxHeight and maxArea express exactly the limits that there are."""
-    found = description(image(site=site))
+    found = description(image(profile=site))
 
     assert {key: value for key, value in found.items() if key.startswith("max")} == LIMITS[site]
 

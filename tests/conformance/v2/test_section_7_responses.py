@@ -59,7 +59,7 @@ def test_not_found(image: Images, profile: str, name: str) -> None:
 
 def test_not_implemented(image: Images) -> None:
     """2.1 §7.2: a valid request that is not implemented is a 501, with a description."""
-    checks.explains(image(site="boundless"), "full/600,/0/default.jpg", 501)
+    checks.explains(image(profile="boundless"), "full/600,/0/default.jpg", 501)
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

@@ -54,7 +54,7 @@ def test_lines(example: Service, line: Line) -> None:
 def test_upscaling_without_limits(image: Images) -> None:
     """3.0 compliance §3.2: ^ is optional, and is neither listed nor served where there is no limit."""
     upscaling = next(line for line in LINES if line.name == "sizeUpscaling")
-    service = image(site="boundless")
+    service = image(profile="boundless")
 
     check(service, upscaling)
     assert not upscaling.provided(service)

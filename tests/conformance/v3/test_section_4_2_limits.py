@@ -12,7 +12,7 @@ Size = tuple[int, int]
 
 def test_example_of_max(image: Images) -> None:
     """3.0 §4.2: max on a server with a maxWidth of 200, as in the example."""
-    got = image(site="max_width_200").pixels("full/max/0/default.png")
+    got = image(profile="max_width_200").pixels("full/max/0/default.png")
 
     assert got.shape[:2] == (133, 200)
     assert_scaled(got, (0, 0, 300, 200))
@@ -20,7 +20,7 @@ def test_example_of_max(image: Images) -> None:
 
 def test_example_of_max_upscaled(image: Images) -> None:
     """3.0 §4.2: ^max on a server with a maxWidth of 360, as in the example."""
-    got = image(site="max_width_360").pixels("full/^max/0/default.png")
+    got = image(profile="max_width_360").pixels("full/^max/0/default.png")
 
     assert got.shape[:2] == (240, 360)
     assert_scaled(got, (0, 0, 300, 200))
@@ -87,7 +87,7 @@ def test_max_area(image: Images, name: str, parameters: str, ratio: float) -> No
 
 def test_a_region_below_the_limit_is_not_scaled_by_max(image: Images) -> None:
     """3.0 §4.2: max is the region's own size where that is within the limits."""
-    assert image(site="max_area_24000").size("10,10,200,120/max/0/default.png") == (200, 120)
+    assert image(profile="max_area_24000").size("10,10,200,120/max/0/default.png") == (200, 120)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_region_below_the_limit_is_not_scaled_by_max(image: Images) -> None:
 )
 def test_above_the_limits(image: Images, limited: str, sizes: list[str]) -> None:
     """3.0 §4.2: sizes that would be above a limit the server imposes should be a 400."""
-    statuses = image(site=limited).statuses("full/{}/0/default.png", sizes)
+    statuses = image(profile=limited).statuses("full/{}/0/default.png", sizes)
 
     assert statuses == dict.fromkeys(sizes, 400)
 
@@ -120,6 +120,6 @@ def test_above_the_limits(image: Images, limited: str, sizes: list[str]) -> None
 )
 def test_up_to_the_limits(image: Images, limited: str, sizes: list[str]) -> None:
     """3.0 §4.2: every size up to the limits is served."""
-    statuses = image(site=limited).statuses("full/{}/0/default.png", sizes)
+    statuses = image(profile=limited).statuses("full/{}/0/default.png", sizes)
 
     assert statuses == dict.fromkeys(sizes, 200)

@@ -133,7 +133,7 @@ def test_what_is_no_size(example: Service) -> None:
 
 def test_without_upscaling(image: Images) -> None:
     """3.0 §4.2: sizes with ^ that require upscaling should be a 501 if it is not supported."""
-    service = image(site="boundless")
+    service = image(profile="boundless")
     sizes = ["^301,", "^,201", "^pct:120", "^301,10", "^10,201", "^!1000,1000"]
 
     assert "sizeUpscaling" not in service.info()["extraFeatures"]
@@ -144,7 +144,7 @@ def test_syntax_comes_first(image: Images) -> None:
     """3.0 §4.2: a syntax error behind ^ should be a 400 on a server without upscaling, too."""
     sizes = ["^abc", "^0,", "^pct:0", "^1.5,"]
 
-    assert image(site="boundless").statuses("full/{}/0/default.png", sizes) == dict.fromkeys(sizes, 400)
+    assert image(profile="boundless").statuses("full/{}/0/default.png", sizes) == dict.fromkeys(sizes, 400)
 
 
 @pytest.mark.parametrize("size", ["max", "^max", "^150,", "^pct:100", "^!150,150", "!1000,1000"])
@@ -152,4 +152,4 @@ def test_no_upscaling_is_needed(image: Images, size: str) -> None:
     """3.0 §4.2: what requires no upscaling is served without it; ^max is max where nothing is larger."""
     expected = EXAMPLE if size.endswith(("max", "100", "1000")) else (150, 100)
 
-    assert image(site="boundless").size(f"full/{size}/0/default.png") == expected
+    assert image(profile="boundless").size(f"full/{size}/0/default.png") == expected

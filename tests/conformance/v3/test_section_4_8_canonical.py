@@ -78,7 +78,7 @@ def test_size_under_limits(image: Images, limited: str, sizes: dict[str, str]) -
     """3.0 §4.8: max and ^max are the maximum sizes that the limits allow, however they are asked for."""
     expected = {size: f"full/{text}/0/default.png" for size, text in sizes.items()}
 
-    assert image(site=limited).canonicals("full/{}/0/default.png", sizes) == expected
+    assert image(profile=limited).canonicals("full/{}/0/default.png", sizes) == expected
 
 
 def test_rotation(example: Service) -> None:

@@ -32,7 +32,7 @@ KEYS = {
 
 def test_required_properties(image: Images, site: str) -> None:
     """3.0 §5.2: the required properties have exactly the values that the table demands."""
-    service = image(site=site)
+    service = image(profile=site)
     document = service.info()
 
     assert document["@context"] == "http://iiif.io/api/image/3/context.json"
@@ -46,7 +46,7 @@ def test_required_properties(image: Images, site: str) -> None:
 
 def test_the_context_comes_first(image: Images, site: str) -> None:
     """3.0 §5.2: @context should be the very first pair of the document."""
-    assert next(iter(image(site=site).info())) == "@context"
+    assert next(iter(image(profile=site).info())) == "@context"
 
 
 def test_the_id_has_no_trailing_slash(example: Service) -> None:
@@ -59,12 +59,12 @@ def test_the_id_has_no_trailing_slash(example: Service) -> None:
 
 def test_no_other_properties(image: Images, site: str) -> None:
     """3.0 §5.7: properties that the specification does not define would need a context, so there is none."""
-    assert set(image(site=site).info()) <= KEYS
+    assert set(image(profile=site).info()) <= KEYS
 
 
 def test_limits(image: Images, site: str) -> None:
     """3.0 §5.2: maxWidth, maxHeight and maxArea express exactly the limits that there are."""
-    stated = {key: value for key, value in image(site=site).info().items() if key.startswith("max")}
+    stated = {key: value for key, value in image(profile=site).info().items() if key.startswith("max")}
 
     assert stated == LIMITS[site]
 
@@ -89,7 +89,7 @@ def test_rights(image: Images, profile: str, rights: str) -> None:
 
 def test_the_level_links_to_its_profile(image: Images, site: str) -> None:
     """3.0 §6: the profile document of the level is linked from image and image information responses."""
-    service = image(site=site)
+    service = image(profile=site)
     profile = f"http://iiif.io/api/image/3/{service.info()['profile']}.json"
 
     assert service.links("info.json")["profile"] == profile

@@ -31,7 +31,7 @@ FEATURES = {
 
 def test_features(image: Images, site: str) -> None:
     """3.0 §5.7: the listed features are from the table, each one once."""
-    listed = image(site=site).info()["extraFeatures"]
+    listed = image(profile=site).info()["extraFeatures"]
 
     assert set(listed) <= FEATURES
     assert len(listed) == len(set(listed))
@@ -39,7 +39,7 @@ def test_features(image: Images, site: str) -> None:
 
 def test_upscaling_wants_a_limit(image: Images, site: str) -> None:
     """3.0 §5.7: a server that supports sizeUpscaling must specify maxWidth or maxArea."""
-    document = image(site=site).info()
+    document = image(profile=site).info()
     limited = "maxWidth" in document or "maxArea" in document
 
     assert ("sizeUpscaling" in document["extraFeatures"]) == limited
@@ -50,8 +50,8 @@ def test_upscaling_is_as_stated(image: Images) -> None:
     sizes = ["^max", "^1200,", "^,800", "^pct:400", "^1200,800", "^!1200,1200", "^9000,11111"]
     # HEAD answers what GET would, without an image of a hundred million pixels.
     found = [
-        {size: image(site=site).ask(f"full/{size}/0/default.jpg", "HEAD").status for size in sizes}
-        for site in ("plain", "boundless")
+        {size: image(profile=site).ask(f"full/{size}/0/default.jpg", "HEAD").status for size in sizes}
+        for site in ("files", "boundless")
     ]
 
     assert found == [dict.fromkeys(sizes, 200), dict.fromkeys(sizes, 501) | {"^max": 200}]
