@@ -26,16 +26,16 @@ def plot(samples: list[Sample], faults: list[dict[str, Any]], path: Path) -> Non
         for axis in axes:
             _draw_faults(axis, faults)
         axes[0].plot(
-            minutes, [sample.pss / MIB for sample in samples], color="black", linewidth=1, label="all"
+            minutes, [sample.pss / MIB for sample in samples], color="black", linewidth=1, label="all (PSS)"
         )
         axes[0].plot(
             minutes,
             [sample.first / MIB for sample in samples],
             color="gray",
             linewidth=1,
-            label="without workers",
+            label="the server's own",
         )
-        axes[0].set_ylabel("memory (PSS, MiB)")
+        axes[0].set_ylabel("memory (MiB)")
         axes[0].legend(loc="upper left")
         axes[1].plot(minutes, [sample.descriptors for sample in samples], color="black", linewidth=1)
         axes[1].set_ylabel("descriptors")

@@ -45,7 +45,7 @@ def report(tally: Tally, sampler: Sampler, windows: Windows, log: str) -> bool:
     )
     # The workers' memory goes up and down by more than a leak of the one process that is never replaced.
     first, first_is_flat = _of_trend(
-        "memory without workers (PSS, MiB)",
+        "memory of the process with the connections (its own, MiB)",
         trend(sampler.samples, "first", MOST_MEMORY),
         MIB,
         counts=counts,

@@ -34,7 +34,8 @@ class Sample:
     Attributes:
         seconds: since the beginning.
         quiet: whether no fault is under way or has just been.
-        first: memory of the process that has the connections, which no fault replaces.
+        first: memory that is the own of the process that has the connections, which no fault replaces. (Its
+            part of what it shares depends on the programs that it shares libraries with.)
         statuses: of the answers since the last sample.
     """
 
@@ -65,7 +66,7 @@ def measure(server: ServerProcess) -> dict[str, int]:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             memory = process.memory_full_info()
             used = {"pss": memory.pss, "rss": memory.rss, "descriptors": process.num_fds()}
-            used["first"] = memory.pss if process.pid == server.pid else 0
+            used["first"] = memory.uss if process.pid == server.pid else 0
             total.update(used | {"threads": process.num_threads(), "processes": 1})
     return dict(total)
 

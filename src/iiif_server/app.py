@@ -21,6 +21,7 @@ from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.config.model import Config
 from iiif_server.config.shares import ALONE, Share
 from iiif_server.errors import ConfigurationError
+from iiif_server.execution.confinement import give_back_what_is_freed
 from iiif_server.execution.messages import Task
 from iiif_server.execution.pool import WorkerPool
 from iiif_server.iiif.versions import VERSIONS
@@ -83,6 +84,7 @@ def create_app(argv: Sequence[str] | None = None) -> web.Application:
     mistakes listed.
     """
     del argv
+    give_back_what_is_freed()
     try:
         plugins = load_plugins()
         path = os.environ.get(CONFIG_VARIABLE)

@@ -1,4 +1,4 @@
-"""What a worker does to itself before it looks at any source. Imported by workers: no asyncio."""
+"""What a process does to itself before it works. Imported by workers: no asyncio."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _OOM_SCORE = 500
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGE_BLOCK = 128 * 1024
+_OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
 
 
 def die_with_parent(parent: int) -> None:
@@ -43,6 +46,26 @@ def name_process(name: str) -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode("ascii"), 0, 0, 0)
+
+
+def give_back_what_is_freed() -> None:
+    """Have memory that is freed go back to the system. For server processes: workers want it again at once.
+
+    A server has images of many sizes for a moment, read in one thread and let go of in another. By default,
+    glibc keeps such blocks once the first of them was freed, and a heap for each thread; full of holes, they
+    grow for hours. So large blocks are the system's, as they are until then, and all threads have one heap.
+    Whoever has set that by the environment has had their reasons. glibc only.
+    """
+    if sys.platform != "linux" or any(name.startswith(_OWN_SETTINGS) for name in os.environ):
+        return
+    with suppress(AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for setting, value in (
+            (_M_MMAP_THRESHOLD, _LARGE_BLOCK),
+            (_M_TRIM_THRESHOLD, _LARGE_BLOCK),
+            (_M_ARENA_MAX, 1),
+        ):
+            mallopt(setting, value)
 
 
 def allow_open_files(wanted: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from iiif_server.errors import ConfigurationError
-from iiif_server.execution.confinement import die_with_parent, name_process
+from iiif_server.execution.confinement import die_with_parent, give_back_what_is_freed, name_process
 from iiif_server.plugins import Plugins, load_plugins
 from iiif_server.serving.application import build
 from iiif_server.serving.control import Control, Word
@@ -43,6 +43,7 @@ def serve(descriptors: Sequence[int], parent: int, plugins: Plugins | None = Non
         plugins: that were loaded before this process was forked.
     """
     name_process("iiif-web")
+    give_back_what_is_freed()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

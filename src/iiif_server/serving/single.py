@@ -13,6 +13,7 @@ from pathlib import Path
 
 from iiif_server.config.reading import read_text
 from iiif_server.errors import ConfigurationError
+from iiif_server.execution.confinement import give_back_what_is_freed
 from iiif_server.plugins import Plugins, load_plugins
 from iiif_server.serving.application import build
 from iiif_server.serving.listening import announce, listen
@@ -31,6 +32,7 @@ def run_single(orders: Orders, host: str, port: int) -> int:
     Raises:
         ConfigurationError: it can't start.
     """
+    give_back_what_is_freed()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing to reload before the first start
     plugins = load_plugins()
     sockets = listen(host, port)
