@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,37 @@ async def test_a_result_that_comes_with_the_cancellation_is_handed_over_too(thre
     await threads.close()
     assert len(unwanted) == 1
     assert unwanted != [threading.get_ident()]
+
+
+async def test_a_result_that_was_told_but_not_taken_is_handed_over_too(threads: Threads) -> None:
+    """Its caller was cancelled in the turn of the event loop in which it would have gone on."""
+    unwanted: list[str] = []
+    task = asyncio.create_task(threads.run(lambda: "result", unwanted=unwanted.append))
+    told = threads._told
+
+    def tell_and_cancel(work: Any) -> None:
+        told(work)
+        task.cancel()
+
+    threads._told = tell_and_cancel  # type: ignore[method-assign]
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    await threads.close()
+    assert unwanted == ["result"]
+
+
+async def test_what_fails_to_take_a_result_is_logged_and_hurts_nobody(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    task = asyncio.create_task(threads.run(go_on.wait, unwanted=lambda _: 1 / 0))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.wait((task,))
+    go_on.set()
+    assert await threads.run(lambda: "fine") == "fine"
+    await threads.close()
+    assert caplog.messages == ["clearing up after a source failed"]
 
 
 async def test_work_that_was_not_begun_is_not_done_for_nobody(threads: Threads) -> None:
