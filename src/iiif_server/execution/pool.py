@@ -26,6 +26,8 @@ from iiif_server.execution.warmth import Warmth
 __all__ = ["PoolSettings", "WorkerPool", "WorkerStartFailed"]
 
 _MAX_RETRY_AFTER = 30
+_KILLS = 2
+"""So many workers may be killed over a task from outside before that is held against its source."""
 
 logger = logging.getLogger(__name__)
 
@@ -303,8 +305,8 @@ class WorkerPool:
         """A worker died over a job: once is tried again, twice is the job's fault.
 
         A worker that ended itself (a crash in a codec) is held against the source at once. SIGKILL may have
-        come from the operator or from the kernel short of memory, so it counts only when the retry dies as
-        well, or when there is nobody left to retry for.
+        come from the operator or from the kernel short of memory, and to one worker after the other: so it
+        counts only when two retries die as well, or when there is nobody left to retry for.
         """
         self._take_back(job)
         self._warmth.forget(slot.index)
@@ -315,7 +317,7 @@ class WorkerPool:
         from_outside = exit_code == -signal.SIGKILL
         if job.future.done():
             self._strike(job, 1)
-        elif job.deaths > 1:
+        elif job.deaths > (_KILLS if from_outside else 1):
             self._strike(job, 2 if from_outside else 1)
             self._fail(job, WorkerDied("The image could not be processed.", log=log))
         elif not from_outside and self._strike(job, 1):
