@@ -156,7 +156,7 @@ async def test_a_killed_supervisor_leaves_nobody(serving: ServerProcess) -> None
     """Server processes and workers end with it."""
     serving.process.kill()
     await eventually(lambda: not serving.tree(), 5, "every process is gone")
-    serving.wait()
+    assert serving.wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

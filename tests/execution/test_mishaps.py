@@ -48,11 +48,13 @@ async def test_a_task_past_its_deadline_is_ended_and_the_next_one_served(make_po
 async def test_a_task_may_have_a_deadline_of_its_own(make_pool: PoolMaker) -> None:
     pool = await make_pool(workers=1, timeout=0.1)
     await pool.run(task("sleep", 0.3, timeout=5))
+    assert pool.status()["timeouts"] == pool.status()["deaths"] == 0
 
 
 async def test_the_deadline_counts_from_the_hand_over(make_pool: PoolMaker) -> None:
     pool = await make_pool(workers=1, timeout=0.4)
     await asyncio.gather(*(pool.run(task("sleep", 0.2)) for _ in range(4)))
+    assert (pool.status()["tasks"], pool.status()["timeouts"]) == (4, 0)
 
 
 async def test_a_stopped_worker_is_replaced_and_the_others_go_on(make_pool: PoolMaker) -> None:

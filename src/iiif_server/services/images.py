@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -173,9 +173,8 @@ class ImageService:
     async def _fly(self, prepared: PreparedImage) -> _Made:
         """Make a derivative with all others who want it, if there will be room for it in the pool."""
         await self.room.check(prepared)
-        if prepared.key in self._flights:
-            return await self._flights.run(prepared.key, lambda: self._make(prepared))
-        with self.room.on_its_way(prepared.key):
+        is_new = prepared.key not in self._flights
+        with self.room.on_its_way(prepared.key) if is_new else nullcontext():
             return await self._flights.run(prepared.key, lambda: self._make(prepared))
 
     def _is_coming(self, prepared: PreparedImage) -> bool:

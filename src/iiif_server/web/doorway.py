@@ -73,8 +73,7 @@ class Doorway:
     """Gives ready answers, and decides on what is not ready while there is no room for more work.
 
     A few wishes at a time are looked at, so that what a cache has is answered although the workers are
-    overrun. Looking takes the time of all others: of a flood, most is refused unseen, many at a time, which
-    takes a third of the time that it takes for each when it comes.
+    overrun. Looking takes the time of all others: of a flood, most is refused unseen, many at a time.
 
     Args:
         answers: that are ready.
