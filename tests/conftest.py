@@ -1,14 +1,17 @@
 """Fixtures for every test: what it may use, and what it must not leave behind."""
 
 import inspect
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
+from iiif_server.telemetry.logs import ACCESS_LOGGER, LOGGER
 from iiif_server.testing.blocking import forbid_blocking
 from iiif_server.testing.leaks import Resources, tasks_left_behind
 from tests.support.paths import SHARED_IMAGES
@@ -53,6 +56,29 @@ def nothing_left_behind() -> Iterator[None]:
     yield
     if found := before.left_behind():
         pytest.fail("the test left behind: " + "; ".join(found))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def levels_of_the_module() -> Iterator[None]:
+    """Leave the levels of our loggers as they were: applications set them, also one for a whole module."""
+    with kept_levels():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def levels_of_the_test() -> Iterator[None]:
+    """The same for one test."""
+    with kept_levels():
+        yield
+
+
+@contextmanager
+def kept_levels() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in (LOGGER, ACCESS_LOGGER)]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture

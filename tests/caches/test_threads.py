@@ -87,9 +87,14 @@ async def test_a_result_that_was_told_but_not_taken_is_handed_over_too(threads: 
 async def test_what_fails_to_take_a_result_is_logged_and_hurts_nobody(
     threads: Threads, caplog: pytest.LogCaptureFixture
 ) -> None:
-    go_on = threading.Event()
-    task = asyncio.create_task(threads.run(go_on.wait, unwanted=lambda _: 1 / 0))
-    await asyncio.sleep(0.02)
+    started, go_on = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        started.set()
+        return go_on.wait()
+
+    task = asyncio.create_task(threads.run(work, unwanted=lambda _: 1 / 0))
+    await until(started.is_set)
     task.cancel()
     await asyncio.wait((task,))
     go_on.set()

@@ -53,6 +53,14 @@ def children(server: ServerProcess) -> list[psutil.Process]:
     return [process for process in server.tree() if process.name() == CHILD]
 
 
+async def replaced(server: ServerProcess, victim: psutil.Process) -> None:
+    """Kill one of the two that answer, and wait until there is another."""
+    victim.kill()  # it is in the list for another moment
+    await eventually(
+        lambda: victim not in children(server) and len(children(server)) == 2, 15, "there is another"
+    )
+
+
 def seconds_of(server: ServerProcess) -> str:
     """What the configuration says of caching, as clients see it. Over a connection of its own."""
     with urllib.request.urlopen(server.image_url("one.jpg"), timeout=30) as response:
@@ -136,17 +144,14 @@ async def test_a_killed_fork_server_is_replaced(serving: ServerProcess) -> None:
 async def test_no_template_is_left_once_all_serve(serving: ServerProcess) -> None:
     """Also not after one was needed again."""
     assert forking(serving, "iiif-fork-web") == []
-    children(serving)[0].kill()
-    await eventually(lambda: len(children(serving)) == 2, 15, "there is another")
+    await replaced(serving, children(serving)[0])
     await eventually(lambda: forking(serving, "iiif-fork-web") == [], 15, "the template is gone")
 
 
 async def test_killed_again_and_again(serving: ServerProcess) -> None:
     """While one process keeps dying, the other answers."""
     for _ in range(4):
-        victim = children(serving)[0]
-        victim.kill()
-        await eventually(lambda: len(children(serving)) == 2, 15, "there is another")
+        await replaced(serving, children(serving)[0])
         assert seconds_of(serving) == "100"
 
     assert serving.process.poll() is None

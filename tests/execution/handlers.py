@@ -30,6 +30,7 @@ def create(argument: object) -> Mapping[str, Callable[[Any], Result]]:
         "crash": _crash,
         "crash_once": _crash_once,
         "hoard": _hoard_memory,
+        "holes": _leave_holes,
         "bomb": _bomb,
         "modules": lambda _: ({"modules": sorted(sys.modules)}, b""),
         "surroundings": _surroundings,
@@ -112,6 +113,20 @@ def _crash_once(marker: str) -> Result:
         path.write_text("here")
         os._exit(1)
     return {"pid": os.getpid()}, b""
+
+
+def _leave_holes(size: int) -> Result:
+    """Keep little, and let go of so many bytes between it."""
+    blocks = []
+    for _ in range(size // 50_000):
+        blocks.append(os.urandom(50_000))
+        _hoard.append(bytearray(1_000))
+    blocks.clear()
+    return {"pid": os.getpid(), "rss": _resident()}, b""
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _hoard_memory(size: int) -> Result:

@@ -9,10 +9,10 @@ import psutil
 import pytest
 
 from iiif_server.errors import UnreadableSource
-from iiif_server.execution.forking import HERE
 from iiif_server.execution.keeper import ForkServerKeeper
 from iiif_server.execution.settings import IMAGE_WORK
 from iiif_server.execution.starting import can_fork, fork, readable
+from iiif_server.execution.tether import HERE
 from iiif_server.imaging.tasks import RenderTask, SourceFile, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from tests.execution.conftest import PoolMaker, task

@@ -15,6 +15,8 @@ from iiif_server.execution import keeper as module
 from iiif_server.execution.keeper import ForkServerKeeper
 from iiif_server.execution.starting import SharedForkServer, can_fork
 from tests.execution.conftest import PoolMaker, task
+from tests.execution.test_adoption import adopts
+from tests.support.server import eventually
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system forks no workers")
 
@@ -105,6 +107,59 @@ async def test_a_module_that_takes_its_process_down_fails_the_start_at_once(
     await keeper.close()
 
     assert time.perf_counter() - started < 30
+
+
+async def test_what_loads_for_it_is_gone_once_it_is_there(make_pool: PoolMaker) -> None:
+    """So that nothing is left of what loading took; and no strangers are adopted any more."""
+    await make_pool(workers=1)
+
+    # The first worker may be there before it is noticed that the loading process has ended.
+    await eventually(lambda: not adopts(), 10, "adopting ends")
+    assert "iiif-load-work" not in [child.name() for child in psutil.Process().children()]
+    assert fork_server().children()
+
+
+async def test_it_is_killed_while_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked of it fails at once; another one loads."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "if not pathlib.Path(__file__).with_name('once').exists():\n"
+        "    pathlib.Path(__file__).with_name('once').touch()\n"
+        "    time.sleep(60)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    keeper = ForkServerKeeper("slow", 30)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        starting = asyncio.create_task(keeper.start(theirs))
+        async with asyncio.timeout(30):
+            while not (tmp_path / "once").exists():
+                await asyncio.sleep(0.01)
+        (loader,) = (child for child in psutil.Process().children() if child.name() == "iiif-load-work")
+        assert keeper.pid is None
+        loader.kill()
+        with pytest.raises(OSError, match="before it was ready"):
+            await asyncio.wait_for(starting, 30)
+        forked = await keeper.start(theirs)
+        assert psutil.Process(forked.pid).ppid() == keeper.pid == fork_server().pid
+        forked.close()
+    await keeper.close()
+
+
+async def test_a_module_that_never_ends_loading_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After as long as a start may take; whoever waits for it is told."""
+    (tmp_path / "endless.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    keeper = ForkServerKeeper("endless", 0.3)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(OSError, match="before it was ready"):
+        await asyncio.wait_for(keeper.start(theirs), 30)
+    await keeper.close()
+
+    assert "does not answer" in caplog.text
+    assert not [child for child in psutil.Process().children() if child.name().startswith("iiif-load")]
 
 
 async def test_a_module_that_can_not_be_imported_leaves_it_to_the_factory(make_pool: PoolMaker) -> None:

@@ -50,6 +50,18 @@ async def test_workers_work_at_the_same_time(make_pool: PoolMaker) -> None:
     assert time.perf_counter() - started < 0.55
 
 
+async def test_a_pool_tells_whether_a_task_takes_all_workers(make_pool: PoolMaker) -> None:
+    for workers in (1, 2):
+        pool = await make_pool(workers=workers)
+        assert not pool.is_taken_by("mine")
+        working = asyncio.create_task(pool.run(task("sleep", 0.2, "mine")))
+        await wait_until_busy(pool, 1)
+        assert pool.is_taken_by("mine") == (workers == 1)
+        assert not pool.is_taken_by("another")
+        await working
+        assert not pool.is_taken_by("mine")
+
+
 async def test_an_error_of_ours_crosses_the_border(make_pool: PoolMaker) -> None:
     pool = await make_pool(workers=1)
     with pytest.raises(UnreadableSource, match="damaged") as caught:

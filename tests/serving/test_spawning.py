@@ -12,6 +12,7 @@ import pytest
 
 from iiif_server.execution.starting import can_fork
 from iiif_server.serving import spawning
+from iiif_server.serving.orders import Orders
 from iiif_server.serving.spawning import Spawned, Spawner
 
 PLUGIN = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
@@ -161,7 +162,7 @@ async def test_where_nothing_can_be_forked(
     """Each is an interpreter, and no template is prepared."""
     monkeypatch.setattr(spawning, "can_fork", lambda: False)
     spawner = Spawner(os.environ)
-    spawner.prepare()
+    spawner.prepare(Orders())
     ours, theirs = pair
     process = await spawner.spawn([theirs.fileno()], 30)
 

@@ -1,7 +1,6 @@
 """The application of a configuration in a thread of this process, for tests that need many."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -47,8 +46,6 @@ def running_inside(config: Path, probe: SharedProbe) -> Iterator[Inside]:
 
     The sockets are aiohttp's: what ``iiif-server serve`` does with its own is not seen here.
     """
-    logger = logging.getLogger("iiif_server")
-    level = logger.level  # the configuration sets it, and this process has other tests
     listening: Future[int] = Future()
     done: Future[None] = Future()
     with ThreadPoolExecutor(1, thread_name_prefix="application") as thread:
@@ -60,7 +57,6 @@ def running_inside(config: Path, probe: SharedProbe) -> Iterator[Inside]:
             yield Inside(listening.result(0))
         finally:
             done.set_result(None)
-            logger.setLevel(level)
         running.result()
 
 

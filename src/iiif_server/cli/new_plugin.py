@@ -8,14 +8,14 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from iiif_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from iiif_server.cli.serve import Subparsers
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -163,6 +163,8 @@ def rendered(
 
 def template() -> Traversable:
     """The example ``plugin-hello``, which travels with the package; in a checkout it is where it is."""
+    from importlib.resources import files  # other commands start without it
+
     packaged = files("iiif_server") / "templates" / "plugin-hello"
     if packaged.is_dir():
         return packaged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +58,8 @@ def dotted(location: Location) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that this one was probably meant to be."""
+    import difflib  # servers whose configuration is right do without it
+
     by_lower = {name[:MAX_SHOWN].lower(): name for name in known}
     close = difflib.get_close_matches(word[:MAX_SHOWN].lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +15,10 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _OOM_SCORE = 500
+_ADOPTION_SECONDS = 10.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGE_BLOCK = 128 * 1024
+_MUCH = 32 << 20
 _OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
 
 
@@ -31,6 +34,13 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def await_adoption(former: int) -> None:
+    """Wait until the parent that forked this process has ended; :func:`die_with_parent` tells who is next."""
+    until = time.monotonic() + _ADOPTION_SECONDS
+    while os.getppid() == former and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def adopt_orphans(*, wanted: bool) -> None:
@@ -49,7 +59,7 @@ def name_process(name: str) -> None:
 
 
 def give_back_what_is_freed() -> None:
-    """Have memory that is freed go back to the system. For server processes: workers want it again at once.
+    """Have memory that is freed go back to the system at once. For server processes, not for workers.
 
     A server has images of many sizes for a moment, read in one thread and let go of in another. By default,
     glibc keeps such blocks once the first of them was freed, and a heap for each thread; full of holes, they
@@ -66,6 +76,13 @@ def give_back_what_is_freed() -> None:
             (_M_ARENA_MAX, 1),
         ):
             mallopt(setting, value)
+
+
+def give_back_what_is_free() -> None:
+    """Give the system back, at once, whatever memory was freed before: a millisecond or two. glibc only."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def allow_open_files(wanted: int) -> None:
@@ -113,3 +130,31 @@ class MemoryGauge:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             return peak if sys.platform == "darwin" else peak * 1024
         return int(os.pread(self._statm, 128, 0).split()[1]) * resource.getpagesize()
+
+
+class SpareMemory:
+    """Gives the memory that tasks have freed back to the system, once it may be much. glibc only.
+
+    By itself glibc keeps some 60 MB, and more for another thread. That spares the next large image a few
+    milliseconds; until then it is missing elsewhere, once for each worker.
+
+    Args:
+        gauge: of this process.
+    """
+
+    def __init__(self, gauge: MemoryGauge) -> None:
+        self._gauge = gauge
+        self._least = gauge.read()
+
+    def give_back(self) -> None:
+        """To be called when nobody waits: takes milliseconds if there is much."""
+        now = self._gauge.read()
+        if now > self._least + _MUCH:
+            self.give_all_back()
+        else:
+            self._least = min(self._least, now)
+
+    def give_all_back(self) -> None:
+        """The same, however little it may be."""
+        give_back_what_is_free()
+        self._least = self._gauge.read()  # the rest is in use

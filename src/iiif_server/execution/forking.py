@@ -1,7 +1,11 @@
-"""The fork server: ``python -m iiif_server.execution.forking DESCRIPTOR PARENT MODULE``.
+"""The fork server: ``python -m iiif_server.execution.forking DESCRIPTOR NEWS PARENT MODULE``.
 
 It has imported what workers need, so that one is there in milliseconds and shares that memory with the
 others. It has one thread, and does nothing but fork: it touches no source and no network.
+
+That command only loads, forks the fork server, and ends: what is mapped of libraries' files because it was
+needed to load them, some 8 MiB, is not mapped in a process that was forked since. The *news* is a socket over
+which the parent is told of the fork server; once it is ready to adopt that, it ends the process that loaded.
 
 A *request* is a message over its socket that carries the ends of two others: the *tether*, over which whoever
 asked is told of the worker's start and end, and the socket that the worker is to work on. A request without
@@ -18,7 +22,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 import traceback
 from contextlib import suppress
@@ -28,31 +31,34 @@ from typing import Final, Self
 from iiif_server.execution import worker
 from iiif_server.execution.confinement import (
     allow_open_files,
+    await_adoption,
     die_with_parent,
+    give_back_what_is_free,
     leave_signals_to_parent,
     name_process,
 )
-
-NUMBER: Final = struct.Struct("!i")
-"""What comes over a tether: first the process id, with a descriptor for the process, later its exit code."""
-
-HERE: Final = NUMBER.pack(0)
-"""The answer to a request without a worker."""
+from iiif_server.execution.tether import HERE, NUMBER
 
 
-def main(descriptor: int, parent: int, module: str) -> None:
+def main(descriptor: int, news: int, parent: int, module: str) -> None:
     """Fork workers until the parent has gone."""
-    name_process("iiif-fork-work")
+    name_process("iiif-load-work")
     leave_signals_to_parent()
     die_with_parent(parent)
-    allow_open_files(_OPEN_FILES)
-    gc.disable()  # a collection would write into what is shared
     try:
         importlib.import_module(module)
     except Exception:  # noqa: BLE001 - whatever it is, the workers' factory fails over it, or does without
         traceback.print_exc()
+    gc.disable()  # from now on, a collection would write into what is shared
     gc.collect()
+    give_back_what_is_free()
     gc.freeze()
+    with socket.socket(fileno=news) as told:
+        _continue_in_child(told)
+    die_with_parent(parent)
+    name_process("iiif-fork-work")
+    os.setpgid(0, 0)
+    allow_open_files(_OPEN_FILES)
     own = os.getpid()
     with ForkServer(socket.socket(fileno=descriptor)) as server:
         sock = server.serve()
@@ -60,6 +66,17 @@ def main(descriptor: int, parent: int, module: str) -> None:
         gc.enable()
         os.setpgid(0, 0)
         worker.main(sock.detach(), own)
+
+
+def _continue_in_child(told: socket.socket) -> None:
+    """Return in a fork of this process once this one has ended, as it does when the parent wants it to."""
+    loader = os.getpid()
+    if pid := os.fork():
+        with suppress(OSError):  # the parent has gone
+            told.send(NUMBER.pack(pid))
+            told.recv(1)  # nothing ever comes but its end
+        os._exit(0)
+    await_adoption(loader)
 
 
 _OPEN_FILES: Final = 4096
@@ -173,4 +190,4 @@ class ForkServer:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

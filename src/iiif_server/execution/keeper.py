@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from iiif_server.execution.forking import HERE
+from iiif_server.execution.adoption import Ward, adopting
 from iiif_server.execution.settings import PoolSettings
 from iiif_server.execution.starting import (
     Forked,
@@ -25,12 +25,14 @@ from iiif_server.execution.starting import (
     readable,
     send_request,
 )
+from iiif_server.execution.tether import HERE, NUMBER
 
 ASK_SECONDS: Final = 5.0
 """How often the fork server is asked whether it still takes requests."""
 
 _LONGEST_PAUSE: Final = 5.0
 _END_SECONDS: Final = 2.0
+_NO_ANSWER: Final = "the process that workers are forked from does not answer"
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +71,13 @@ class ForkServerKeeper:
             sock.setblocking(False)
         # Linux ties PR_SET_PDEATHSIG to the thread that forked: this one lives as long as the keeper.
         self._launcher = ThreadPoolExecutor(1, thread_name_prefix="fork-server-launcher")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server: Ward | None = None
         self._keeper = asyncio.create_task(self._keep(), name="fork server")
 
     @property
     def pid(self) -> int | None:
         """Process id of the fork server, once there is one."""
-        return self._process.pid if self._process else None
+        return self._server.pid if self._server else None
 
     async def start(self, sock: socket.socket) -> Forked:
         """Start a worker that works on a socket; see :func:`fork`."""
@@ -106,19 +108,49 @@ class ForkServerKeeper:
 
     async def _employ(self) -> bool:
         """One fork server from its start to its end; says whether it ever answered."""
+        news, theirs = socket.socketpair()
+        with news:
+            news.setblocking(False)
+            with theirs:
+                loader = await self._load(theirs)
+            server = None
+            try:
+                server = self._server = await self._told_of_server(news)
+                if server is not None:
+                    with adopting():
+                        await self._end(loader)
+                news.close()  # not before: its end would end the loader as well
+                was_of_use = server is not None and await self._watch(server.pid)
+            finally:
+                await self._end(loader)
+                if server is not None:
+                    await self._end(server)
+        code = (server or loader).returncode
+        logger.warning("the process that workers are forked from ended with code %s", code)
+        return was_of_use
+
+    async def _load(self, news: socket.socket) -> subprocess.Popen[bytes]:
+        """Start what becomes the fork server's parent for a moment."""
         loop = asyncio.get_running_loop()
-        starting = loop.run_in_executor(self._launcher, _spawn, self._theirs.fileno(), self._module)
+        starting = loop.run_in_executor(
+            self._launcher, _spawn, self._theirs.fileno(), news.fileno(), self._module
+        )
         try:
-            process = self._process = await asyncio.shield(starting)
+            return await asyncio.shield(starting)
         except asyncio.CancelledError:
             await self._end(await starting)
             raise
+
+    async def _told_of_server(self, news: socket.socket) -> Ward | None:
+        """The fork server once it is there; nothing if it can't start, or takes too long."""
         try:
-            was_of_use = await self._watch(process.pid)
-        finally:
-            await self._end(process)
-        logger.warning("the process that workers are forked from ended with code %s", process.returncode)
-        return was_of_use
+            async with asyncio.timeout(self._patience):
+                await readable(news.fileno())
+        except TimeoutError:
+            logger.error(_NO_ANSWER)  # noqa: TRY400 - it is not this process's fault
+            return None
+        told = news.recv(NUMBER.size)
+        return Ward(NUMBER.unpack(told)[0]) if told else None
 
     async def _watch(self, pid: int) -> bool:
         """Until it has ended or does not answer; says whether it ever did."""
@@ -135,7 +167,7 @@ class ForkServerKeeper:
                     asking.cancel()
                     await asyncio.wait((asking,))
                     if not ended.done():
-                        logger.error("the process that workers are forked from does not answer")
+                        logger.error(_NO_ANSWER)
                     break
                 if not asking.result():
                     break
@@ -157,7 +189,7 @@ class ForkServerKeeper:
             await readable(ours.fileno())
             return ours.recv(len(HERE)) == HERE
 
-    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+    async def _end(self, process: subprocess.Popen[bytes] | Ward) -> None:
         process.kill()
         with suppress(subprocess.TimeoutExpired):
             await asyncio.get_running_loop().run_in_executor(
@@ -177,7 +209,7 @@ class ForkServerKeeper:
                 return
 
 
-def _spawn(descriptor: int, module: str) -> subprocess.Popen[bytes]:
+def _spawn(descriptor: int, news: int, module: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
         # -P: a file named json.py in the working directory is not ours.
         [
@@ -185,12 +217,11 @@ def _spawn(descriptor: int, module: str) -> subprocess.Popen[bytes]:
             "-P",
             "-m",
             "iiif_server.execution.forking",
-            str(descriptor),
-            str(os.getpid()),
+            *map(str, (descriptor, news, os.getpid())),
             module,
         ],
         stdin=subprocess.DEVNULL,
-        pass_fds=[descriptor],
+        pass_fds=[descriptor, news],
         process_group=0,  # Ctrl-C in a terminal is for the server alone
         # numpy's library of linear algebra starts threads where it is loaded, and nobody uses them.
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},

@@ -137,6 +137,10 @@ class WorkerPool:
             self._counts["refused"] += 1
             raise self._busy()
 
+    def is_taken_by(self, affinity: str) -> bool:
+        """Tell whether every worker is at a task of this affinity key: nothing begins before its end."""
+        return all(slot.job is not None and slot.job.task.affinity == affinity for slot in self._slots)
+
     async def close(self, grace: float = 10.0) -> None:
         """Refuse new tasks, finish accepted ones for ``grace`` seconds at most, and end every worker.
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, Protocol
 
-from iiif_server.execution.forking import NUMBER
+from iiif_server.execution.tether import NUMBER
 
 _FULL_SECONDS: Final = 0.01
 """After which a request is tried again that there was no room for."""

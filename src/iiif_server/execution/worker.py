@@ -11,17 +11,19 @@ import faulthandler
 import importlib
 import json
 import pickle
+import select
 import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 
 from iiif_server.errors import RenderFailed
 from iiif_server.execution.answers import encode_failure, encode_success
 from iiif_server.execution.confinement import (
     MemoryGauge,
+    SpareMemory,
     die_with_parent,
     leave_signals_to_parent,
     limit_resources,
@@ -29,6 +31,9 @@ from iiif_server.execution.confinement import (
 )
 from iiif_server.execution.framing import MAX_HEADER, PREFIX, send_frame
 from iiif_server.execution.messages import Orders
+
+_PAUSE: Final = 500
+"""Milliseconds without a task after which a worker gives back memory."""
 
 Handler = Callable[[Any], tuple[dict[str, Any], bytes | memoryview]]
 
@@ -52,9 +57,23 @@ def main(descriptor: int, parent: int) -> None:
             return
         send_frame(sock, json.dumps({"ready": True}).encode())
         gauge = MemoryGauge()
+        spare = SpareMemory(gauge)
         with suppress(BrokenPipeError, ConnectionResetError):  # nobody wants the answer any more
-            while (frame := _receive(stream)) is not None:
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            while (frame := _next(stream, poll, spare)) is not None:
                 send_frame(sock, *_perform(frame, handlers, gauge, orders.max_answer))
+                spare.give_back()
+
+
+def _next(stream: BinaryIO, poll: select.poll, spare: SpareMemory) -> bytes | None:
+    """The next task, which is sent once the one before is answered; None at the end of the stream.
+
+    Who is kept waiting for it gives back the memory that freed images have left.
+    """
+    if not poll.poll(_PAUSE):
+        spare.give_all_back()
+    return _receive(stream)
 
 
 def _receive(stream: BinaryIO) -> bytes | None:

@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.hdrs import CONNECTION
 
 from iiif_server.app import build_app
+from iiif_server.config.model import Config
 from iiif_server.config.shares import Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.pool import WorkerStartFailed
@@ -41,22 +43,42 @@ _CUT_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 
 
-def build(orders: Orders, plugins: Plugins, fork_server: int | None = None) -> web.Application:
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A configuration that was read before a process was forked, and the orders it was read by."""
+
+    orders: Orders
+    config: Config
+
+
+def read(orders: Orders, plugins: Plugins) -> Read:
+    """Read the configuration that orders name. Blocks.
+
+    Raises:
+        ConfigurationError: with every mistake.
+    """
+    if orders.config is not None:
+        return Read(orders, read_config(Path(orders.config), plugins, orders.text))
+    return Read(orders, read_directory(Path(str(orders.directory)), plugins))
+
+
+def build(
+    orders: Orders, plugins: Plugins, fork_server: int | None = None, known: Read | None = None
+) -> web.Application:
     """Make the application of one process. Blocks.
 
     Args:
         orders: what it serves.
         plugins: that are installed.
         fork_server: the descriptor to ask for workers by, if processes share who forks them.
+        known: need not be read again.
 
     Raises:
         ConfigurationError: with every mistake.
     """
-    if orders.config is not None:
-        config = read_config(Path(orders.config), plugins, orders.text)
-    else:
-        config = read_directory(Path(str(orders.directory)), plugins)
-    return build_app(config, plugins, Share(orders.process, orders.processes, fork_server))
+    if known is None or not orders.say_the_same_as(known.orders):
+        known = read(orders, plugins)
+    return build_app(known.config, plugins, Share(orders.process, orders.processes, fork_server))
 
 
 class ServedApplication:

@@ -21,7 +21,7 @@ from aiohttp import web
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.confinement import die_with_parent, give_back_what_is_freed, name_process
 from iiif_server.plugins import Plugins, load_plugins
-from iiif_server.serving.application import build
+from iiif_server.serving.application import Read, build
 from iiif_server.serving.control import Control, Word
 from iiif_server.serving.logs import logging_to_standard_error
 from iiif_server.serving.loops import loop_factory
@@ -33,7 +33,9 @@ BuildFrom = Callable[[Orders], web.Application]
 """Makes an application of orders. Blocks."""
 
 
-def serve(descriptors: Sequence[int], parent: int, plugins: Plugins | None = None) -> int:
+def serve(
+    descriptors: Sequence[int], parent: int, plugins: Plugins | None = None, known: Read | None = None
+) -> int:
     """Serve until told to end; returns the exit code.
 
     Args:
@@ -41,6 +43,7 @@ def serve(descriptors: Sequence[int], parent: int, plugins: Plugins | None = Non
             of the one to ask for workers by.
         parent: process id of the supervisor.
         plugins: that were loaded before this process was forked.
+        known: what was read before then.
     """
     name_process("iiif-web")
     give_back_what_is_freed()
@@ -49,10 +52,10 @@ def serve(descriptors: Sequence[int], parent: int, plugins: Plugins | None = Non
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent)
     with logging_to_standard_error(), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(descriptors, plugins or load_plugins()))
+        return runner.run(_serve(descriptors, plugins or load_plugins(), known))
 
 
-async def _serve(descriptors: Sequence[int], plugins: Plugins) -> int:
+async def _serve(descriptors: Sequence[int], plugins: Plugins, known: Read | None) -> int:
     control = await Control.over(socket.socket(fileno=descriptors[0]))
     first = await control.receive()
     if first is None:
@@ -62,7 +65,7 @@ async def _serve(descriptors: Sequence[int], plugins: Plugins) -> int:
     if first["shares_workers"]:
         *listeners, fork_server = listeners
     sockets = [socket.socket(fileno=descriptor) for descriptor in listeners]
-    build_from = partial(build, plugins=plugins, fork_server=fork_server)
+    build_from = partial(build, plugins=plugins, fork_server=fork_server, known=known)
     end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
     texts: asyncio.Queue[str] = asyncio.Queue()

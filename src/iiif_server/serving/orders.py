@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iiif_server.config.reading import read_text
@@ -25,6 +25,10 @@ class Orders:
     text: str | None = None
     process: int = 0
     processes: int = 1
+
+    def say_the_same_as(self, other: Orders) -> bool:
+        """Whether both are of one configuration, to whichever processes."""
+        return replace(self, process=other.process) == other
 
 
 def read_orders(directory: Path | None, config: Path | None, processes: int = 1) -> Orders:

@@ -11,14 +11,15 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Final, Protocol
 
-from iiif_server.execution.confinement import adopt_orphans
-from iiif_server.execution.forking import NUMBER
+from iiif_server.execution.adoption import adopting
 from iiif_server.execution.starting import can_fork, readable, send_request
+from iiif_server.execution.tether import NUMBER
+from iiif_server.serving.orders import Orders
 
 UNFIT: Final = 3
 """The template's exit code if a plugin has started a thread, which no process that is forked would have."""
@@ -88,17 +89,19 @@ class Spawner:
         self._forks = can_fork()
         self._template: Child | subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
-        self._waiting = 0
 
     @property
     def template(self) -> int | None:
         """Process id of the template, if there is one."""
         return self._template.pid if self._template else None
 
-    def prepare(self) -> None:
+    def prepare(self, orders: Orders) -> None:
         """Fork the first template from this process, to share with it what both have loaded.
 
         Called before this process does anything that does not survive a fork, or is better not survived.
+
+        Args:
+            orders: whose configuration the template reads, for all processes that will have the same.
         """
         if not self._forks:
             return
@@ -118,7 +121,7 @@ class Spawner:
             if not sys.flags.safe_path:
                 del sys.path[0]  # as -P: a file named json.py in the working directory is not ours
             # By its name: this process must not load what that one is for.
-            code = import_module("iiif_server.serving.template").main(theirs.detach(), parent)
+            code = import_module("iiif_server.serving.template").main(theirs.detach(), parent, orders)
         except BaseException:  # noqa: BLE001 - the end of this process
             traceback.print_exc()
             code = 1
@@ -161,7 +164,7 @@ class Spawner:
             self._start_template()
         assert self._requests is not None
         ours, theirs = socket.socketpair()
-        with ours, self._adopting():
+        with ours, adopting():
             ours.setblocking(False)
             with theirs:
                 await send_request(self._requests, theirs.fileno(), *descriptors)
@@ -199,18 +202,6 @@ class Spawner:
                 return code
             await asyncio.sleep(0.01)
         return None
-
-    @contextmanager
-    def _adopting(self) -> Iterator[None]:
-        """Adopt what is forked meanwhile, and at no other time strangers, whose end nobody would ask for."""
-        self._waiting += 1
-        adopt_orphans(wanted=True)
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                adopt_orphans(wanted=False)
 
 
 def _keep_only(descriptor: int) -> None:

@@ -50,7 +50,7 @@ def run_supervisor(orders: Orders, host: str, port: int) -> int:
         counts = stack.enter_context(counting_directory())
         spawner = Spawner({**os.environ, **(multiprocess_environment(counts) if counts else {})})
         stack.callback(spawner.close)
-        spawner.prepare()
+        spawner.prepare(orders)
         stack.enter_context(logging_to_standard_error())
         sockets = [stack.enter_context(sock) for sock in listen(host, port)]
         return asyncio.run(_supervise(orders, sockets, spawner, counts))

@@ -61,6 +61,10 @@ class Resources:
         while len(found := look()) > at_most and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
             gc.collect()
+        if len(found) > at_most:  # what is there for a moment only is the work of somebody else, in a thread
+            await asyncio.sleep(0.02)
+            again = look()
+            found = [what for what in found if what in again]
         return found
 
     def _new(self) -> list[str]:

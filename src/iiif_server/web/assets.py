@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import mimetypes
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,8 +74,9 @@ Assets = Mapping[str, Asset]
 ASSETS = web.AppKey("assets", Assets)
 
 
+@functools.cache
 def load_assets() -> Assets:
-    """Read every static file, by its path below the package's directory of them."""
+    """Read every static file, once in a process, by its path below the package's directory of them."""
     return {name: Asset.of(name, content) for name, content in _read("", files("iiif_server.web") / "static")}
 
 
