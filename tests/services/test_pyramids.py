@@ -75,11 +75,15 @@ class BenchPool:
         self.gate = asyncio.Event()
         self.gate.set()
         self.on_pyramid = lambda: None
+        self.taken_by = None
 
     room = 1
 
     def check_room(self, coming=0):
         pass
+
+    def is_taken_by(self, affinity):
+        return affinity == self.taken_by
 
     async def run(self, task):
         self.tasks.append(task)
@@ -204,8 +208,8 @@ async def test_while_it_is_built_one_tile_at_a_time_comes_singly(make_site):
     late = [asyncio.create_task(site.get(region)) for region in LEVEL_0[:6]]
     await asyncio.sleep(0.05)
     site.pool.gate.set()
-    await eventually(lambda: sum(task.done() for task in late) == 5, 20, "the pyramid came")
-    # One has its turn, behind a worker that is busy; the others were served as the pyramid came.
+    # One has its turn, behind a worker that is busy: it is served as the others are, as the pyramid came.
+    await eventually(lambda: all(task.done() for task in late), 20, "the pyramid came")
     release.set()
     await holding
     answers = [await task for task in late]
@@ -362,6 +366,63 @@ async def test_nobody_waits_for_ever(make_site, monkeypatch):
     # One came singly before there was a build, and one in its turn; then all come as without one.
     assert [task.argument.is_alone for task in site.pool.tasks if task.method == "render"][2:] == [False] * 4
     site.pool.gate.set()
+
+
+async def test_nothing_is_made_any_more_once_the_pyramid_is_there(make_site):
+    """Those that lost patience wait for the worker that builds: they are not to keep it busy afterwards."""
+    site = make_site(patience=0.02)
+    site.pool.gate.clear()
+    await site.get(LEVEL_0[0])
+    async with site.pool.locks["render"]:
+        tasks = [asyncio.create_task(site.get(region)) for region in LEVEL_0]
+        await eventually(lambda: site.pool.count("render") == 1 + len(LEVEL_0), 5, "all lost patience")
+        made = site.pool.workbench.render
+        site.pool.handlers["render"] = lambda _: pytest.fail("it was made")
+        site.pool.gate.set()
+        bodies = [body for _, body in await asyncio.gather(*tasks)]
+    site.pool.handlers["render"] = made
+    assert bodies == [(await make_site(policy="never").get(region))[1] for region in LEVEL_0]
+
+
+@pytest.mark.parametrize("room", [100, 2])
+async def test_where_the_only_worker_builds_nothing_is_handed_to_it(make_site, room):
+    """No more wait for the build, though, than could wait for the worker."""
+    site = make_site(patience=0.02)
+    site.pool.room = room
+    site.pool.gate.clear()
+    await site.get(LEVEL_0[0])
+    async with site.pool.locks["render"]:
+        # Its turn comes with the build: it is before that at the pool.
+        tasks = [asyncio.create_task(site.get(LEVEL_0[0]))]
+        await eventually(lambda: site.pool.count("pyramid") == 1, 5, "the build began")
+        site.pool.taken_by = site.pool.tasks[-1].affinity
+        tasks += [asyncio.create_task(site.get(region)) for region in LEVEL_0[1:]]
+        (build,) = site.pyramids._builds.values()
+        waiting = min(room, 5)
+        await eventually(lambda: build.waiting == waiting, 5, "they wait for the build")
+        await eventually(lambda: site.pool.count("render") == 2 + 5 - waiting, 5, "the others for the worker")
+        site.pool.gate.set()
+        bodies = [body for _, body in await asyncio.gather(*tasks)]
+    assert site.pool.count("render") == 2 + 5 - waiting
+    assert build.waiting == 0
+    assert bodies == [(await make_site(policy="never").get(region))[1] for region in LEVEL_0]
+
+
+async def test_a_build_that_fails_leaves_those_beside_it_to_the_workers(make_site):
+    site = make_site(patience=0.02)
+    site.pool.gate.clear()
+
+    def fail():
+        raise RenderFailed("No.")
+
+    site.pool.on_pyramid = fail
+    await site.get(LEVEL_0[0])
+    async with site.pool.locks["render"]:
+        tasks = [asyncio.create_task(site.get(region)) for region in LEVEL_0]
+        await eventually(lambda: site.pool.count("render") == 1 + len(LEVEL_0), 5, "all lost patience")
+        site.pool.gate.set()
+        await eventually(lambda: not site.pyramids._builds, 5, "the build failed")
+    assert all(body for _, body in await asyncio.gather(*tasks))
 
 
 async def test_clients_that_leave_do_not_end_a_build(make_site):

@@ -10,13 +10,14 @@ from math import prod
 from typing import NamedTuple
 
 from iiif_server.iiif.geometry import Dimensions
-from iiif_server.iiif.ladder import level_size
+from iiif_server.iiif.ladder import TILE, ceil_div, level_size
 from iiif_server.iiif.parameters import Format, Quality
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.decoding import Decoding
 from iiif_server.imaging.header import Header
 from iiif_server.imaging.orientation import IDENTITY
-from iiif_server.imaging.plan import Copy, Lossless, PassTile, Render, plan
+from iiif_server.imaging.plan import PIXELS_AT_ONCE, Copy, Lossless, PassTile, Render, plan
+from iiif_server.imaging.pyramids.index import tile_request, tiles_of
 from iiif_server.imaging.tasks import RenderSettings
 
 
@@ -113,16 +114,26 @@ def render_cost(
     return Cost(_AT_LEAST + memory, seconds, 0 if chosen.part else level + shrunk)
 
 
-def pyramid_memory(image: Dimensions, decoding: Decoding) -> int:
+def pyramid_memory(image: Dimensions, decoding: Decoding, settings: RenderSettings) -> int:
     """Bytes that building a pyramid takes, whose levels are made of each other, or decoded where that can be.
 
     The full scale of a JPEG may come without decoding, beside the next level.
     """
     pixels, samples = prod(image), _sample_bytes(decoding)
     levels = round(pixels * samples / 3)  # a quarter, a sixteenth, and so on
-    memory = max(decoding_memory(decoding, pixels), pixels * samples + levels)
-    if decoding.jpeg and decoding.jpeg.portable and decoding.jpeg.croppable:
-        memory = max(memory, sheet_memory(decoding) + decoding_memory(decoding, pixels // 4) + levels)
+    header, tiles = _header(image, decoding), tiles_of(image, 1)
+    columns = ceil_div(image.width, TILE.width)
+    corners = (tiles[0], tiles[columns - 1], tiles[-columns], tiles[-1])
+    plans = [plan(header, tile_request(image, tile, 1), settings) for tile in corners]
+    memory = 0
+    if not all(isinstance(each, Lossless) for each in plans):
+        memory = max(decoding_memory(decoding, pixels), pixels * samples + levels)
+    if isinstance(plans[0], Lossless):
+        besides = decoding_memory(decoding, pixels // 4) + levels
+        cutting = sheet_memory(image, decoding)
+        if pixels > PIXELS_AT_ONCE:  # written anew before, if it can't be cut in strips
+            cutting = min(cutting, decoding.coefficients + 4 * decoding.file)
+        memory = max(memory, cutting + besides)
     return _AT_LEAST + memory
 
 
@@ -132,9 +143,9 @@ def decoding_memory(decoding: Decoding, pixels: int) -> int:
     return round(max(decoding.file + decoding.fixed + pixels * decoding.per_pixel, pixels * turning))
 
 
-def sheet_memory(decoding: Decoding) -> int:
+def sheet_memory(image: Dimensions, decoding: Decoding) -> int:
     """All tiles at full scale out of one pass: two sets of coefficients, the file, and its pieces."""
-    return 2 * decoding.coefficients + 3 * decoding.file
+    return round(2 * decoding.coefficients * _held(image, decoding, TILE.height)) + 3 * decoding.file
 
 
 def finishing_memory(decoding: Decoding, operation: Operation, chosen: Render, level: Dimensions) -> int:
@@ -185,6 +196,13 @@ def _header(image: Dimensions, decoding: Decoding) -> Header:
     )
 
 
+def _held(image: Dimensions, decoding: Decoding, lines: int) -> float:
+    """How much of a JPEG's coefficients is held at a time while parts of so many lines are cut out."""
+    if decoding.jpeg is None or not decoding.jpeg.in_strips:
+        return 1.0
+    return min(1.0, max(lines, TILE.height) / decoding.turn.size(image).height)
+
+
 def _sample_bytes(decoding: Decoding) -> int:
     """Bytes of a pixel in Pillow's memory: one for gray, else four, also of three channels."""
     return 1 if decoding.channels == 1 else 4
@@ -194,8 +212,10 @@ def _lossless_cost(image: Dimensions, decoding: Decoding, chosen: Lossless, *, i
     whole = prod(image)
     seconds = whole / 1e6 * _MOVING_SECONDS
     if chosen.is_tile and not is_alone:
-        return Cost(_AT_LEAST + sheet_memory(decoding), seconds, decoding.file)
-    crop = whole if chosen.crop is None else prod(chosen.crop.size)
-    moved = 0 if chosen.crop is None and chosen.turn == IDENTITY else crop  # gray alone is made in place
-    memory = decoding.coefficients * (1 + moved / whole) + 3 * decoding.file
+        return Cost(_AT_LEAST + sheet_memory(image, decoding), seconds, decoding.file)
+    if chosen.crop is None:
+        held, moved = 1.0, float(chosen.turn != IDENTITY)  # gray alone is made in place
+    else:
+        held, moved = _held(image, decoding, chosen.crop.height), prod(chosen.crop.size) / whole
+    memory = decoding.coefficients * (held + moved) + 3 * decoding.file
     return Cost(_AT_LEAST + round(memory), seconds)

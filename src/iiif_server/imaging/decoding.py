@@ -20,12 +20,14 @@ class JpegFacts:
         portable: whether its data means the same without its metadata: 8-bit Huffman-coded gray or YCbCr, in
             sRGB or without a profile.
         croppable: whether its sampling is one that lossless transforms support.
+        in_strips: whether parts are cut out strip by strip, so that not all coefficients are held.
     """
 
     mcu: Dimensions
     gray: bool
     portable: bool
     croppable: bool
+    in_strips: bool = False
 
 
 @dataclass(frozen=True, slots=True)

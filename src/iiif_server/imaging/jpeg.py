@@ -33,6 +33,8 @@ _MAX_JUNK = 64 * 1024
 _MAX_BYTES_PER_PIXEL = 12
 _MAX_BYTES_BESIDES = 16 << 20
 _MAX_RESOURCES = 1 << 20
+_LARGEST_SEGMENT = 2 + 0xFFFF
+"""Bytes of a marker and its segment; of a scan the data comes behind."""
 
 
 class Component(NamedTuple):
@@ -102,16 +104,26 @@ class JpegLayout:
             identifiers, jfif=self.jfif, adobe_transform=self.adobe_transform
         )
 
+    def head(self, file: BinaryIO) -> bytes:
+        """The beginning of what :meth:`assemble` gives, down to the first scan's header at least.
+
+        Raises:
+            UnreadableSource: the file has become shorter since.
+        """
+        head = b""
+        for piece in self.pieces:
+            head += _piece(file, piece, _LARGEST_SEGMENT)
+            if isinstance(piece, tuple) and _read(file, piece[0] + 1, 1)[0] == SOS:
+                break
+        return head
+
     def assemble(self, file: BinaryIO) -> bytes:
         """Put the image data together, from start marker to end marker.
 
         Raises:
             UnreadableSource: the file has become shorter since.
         """
-        return b"".join(
-            piece if isinstance(piece, bytes) else _read(file, piece[0], piece[1] - piece[0])
-            for piece in self.pieces
-        )
+        return b"".join(_piece(file, piece) for piece in self.pieces)
 
 
 def components_are_ycc(identifiers: bytes, *, jfif: bool, adobe_transform: int | None) -> bool:
@@ -270,6 +282,13 @@ def _parse_frame(marker: int, payload: bytes, max_pixels: int) -> Frame:
             f"The source image has {width} x {height} pixels, more than this server decodes."
         )
     return Frame(marker, precision, Dimensions(width, height), components)
+
+
+def _piece(file: BinaryIO, piece: tuple[int, int] | bytes, most: int | None = None) -> bytes:
+    if isinstance(piece, bytes):
+        return piece
+    length = piece[1] - piece[0]
+    return _read(file, piece[0], length if most is None else min(length, most))
 
 
 def _read(file: BinaryIO, start: int, length: int) -> bytes:

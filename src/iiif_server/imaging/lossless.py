@@ -10,16 +10,20 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
+from math import prod
 from typing import Any
 
 from iiif_server.errors import IIIFServerError
 from iiif_server.iiif.geometry import Rectangle
 from iiif_server.imaging import jpeg, orientation
 from iiif_server.imaging.orientation import Symmetry
-from iiif_server.imaging.plan import Lossless, PassTile
+from iiif_server.imaging.plan import PIXELS_AT_ONCE, Lossless, PassTile
 from iiif_server.imaging.readers.base import Source
+from iiif_server.imaging.scan import Scan
 from iiif_server.imaging.splice import whole_jpeg
+from iiif_server.imaging.strips import cut_in_strips
 from iiif_server.imaging.tasks import SourceLimits
 
 _TURNS: dict[Symmetry, tuple[str, tuple[Any, ...]]] = {
@@ -51,30 +55,58 @@ def load_library() -> Any | None:
     return lib if lib.TURBOJPEG and not lib.JPEG8 else None
 
 
-def cut(library: Any, data: bytes, parts: Sequence[Rectangle]) -> Mapping[Rectangle, bytes]:
-    """Cut many parts out of a JPEG in one pass over it; nothing comes back where the library can't.
+def cut(
+    library: Any, data: bytes, parts: Sequence[Rectangle], *, spares_memory: bool = False
+) -> Mapping[Rectangle, bytes]:
+    """Cut parts out of a JPEG in one pass over it; what the library can't cut does not come back.
 
-    The library's own ``crop`` reads the whole file for each part, which is nearly all of its cost. This is
-    the same call of TurboJPEG with all the parts at once, and gives the same bytes.
+    The library's own ``crop`` reads the whole file for each part, which is nearly all of its cost, and holds
+    all of its coefficients. This is the same call of TurboJPEG with many parts at once, strip by strip where
+    the file's kind allows that, and gives the same bytes.
 
     Args:
         library: what :func:`load_library` gave.
         data: a JPEG file without metadata.
         parts: rectangles whose origins lie on the grid of coded units.
+        spares_memory: whether much that can't be cut in strips is to take half the memory, and twice as long.
+    """
+    scan = Scan.of(data)
+    is_much = spares_memory and sum(prod(part.size) for part in parts) > PIXELS_AT_ONCE
+    if is_much and (scan is None or not scan.is_standard):
+        # Written anew it has the standard tables. That holds its coefficients once, and cutting them no more.
+        (data,) = transformed(library, data, [None]) or (b"",)
+        scan = Scan.of(data)
+    if scan is not None and scan.is_standard:
+        return dict(cut_in_strips(partial(transformed, library, is_certain=False), scan, parts))
+    return dict(zip(parts, transformed(library, data, parts), strict=False))
+
+
+def transformed(
+    library: Any, data: bytes, parts: Sequence[Rectangle | None], *, is_certain: bool = True
+) -> Sequence[bytes]:
+    """Parts of a JPEG, or for ``None`` all of it, with the standard tables; nothing if the library can't.
+
+    Args:
+        library: what :func:`load_library` gave.
+        data: a JPEG file without metadata.
+        parts: rectangles whose origins lie on the grid of coded units.
+        is_certain: whether nothing shall come if the library so much as warned.
     """
     ffi, turbo, count = library.ffi_jpeg, library.libjpeg, len(parts)
     transforms = ffi.new("tjtransform[]", count)
     for transformation, part in zip(transforms, parts, strict=True):
-        transformation.op, transformation.options = turbo.TJXOP_NONE, turbo.TJXOPT_CROP
-        region = transformation.r
-        region.x, region.y, region.w, region.h = part
+        transformation.op = turbo.TJXOP_NONE
+        if part is not None:
+            transformation.options, region = turbo.TJXOPT_CROP, transformation.r
+            region.x, region.y, region.w, region.h = part
     results, sizes = ffi.new("unsigned char *[]", count), ffi.new("unsigned long[]", count)
     handle = ffi.gc(turbo.tjInitTransform(), turbo.tjDestroy)
     try:
         source = ffi.from_buffer("unsigned char[]", data)
-        if turbo.tjTransform(handle, source, len(data), count, results, sizes, transforms, 0) < 0:
-            return {}
-        return {part: ffi.buffer(results[i], sizes[i])[:] for i, part in enumerate(parts)}
+        failed = turbo.tjTransform(handle, source, len(data), count, results, sizes, transforms, 0) < 0
+        if (failed and is_certain) or not all(results):
+            return ()
+        return [ffi.buffer(results[i], sizes[i])[:] for i in range(count)]
     finally:
         for result in results:
             turbo.tjFree(result)
@@ -92,7 +124,7 @@ def transform(library: Any, data: bytes, plan: Lossless, limits: SourceLimits) -
     transformation = library.Transformation
     try:
         if plan.crop is not None:
-            data = bytes(transformation(data).crop(*plan.crop))
+            data = cut(library, data, [plan.crop])[plan.crop]
         if plan.turn != orientation.IDENTITY:
             method, arguments = _TURNS[plan.turn]
             data = bytes(getattr(transformation(data), method)(*arguments))

@@ -29,6 +29,8 @@ _COARSE = 4
 """From this factor on a JPEG's decoder leaves a rest to the resampling; at 1/2 little is lost by none."""
 _REST = (3, 2)
 """At least so much, as a fraction: less costs up to 0.7 dB (docs/adr/0016-scaling.md)."""
+PIXELS_AT_ONCE = 32_000_000
+"""For a pyramid, more of these are cut out of any JPEG strip by strip: all at once takes twice the memory."""
 _MANY = 32
 """In a level of so many pixels a side, one that should count less is not noticed."""
 FILTER_LOBES = 3

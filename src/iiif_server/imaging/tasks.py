@@ -9,7 +9,7 @@ from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.resolve import Operation
 from iiif_server.imaging.decoding import Decoding
 
-RENDER_VERSION = 6
+RENDER_VERSION = 7
 """Part of every cache key: raise it when the same request would give other bytes."""
 
 

@@ -26,8 +26,8 @@ from iiif_server.imaging.encode import available_formats, encoded
 from iiif_server.imaging.levels import LevelCache
 from iiif_server.imaging.lossless import cut, load_library, stored_tile, transform
 from iiif_server.imaging.plan import Copy, Lossless, PassTile, Render, on_copy, plan, plan_render, sheet
-from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target, tile_request
-from iiif_server.imaging.pyramids.index import tiles_of
+from iiif_server.imaging.pyramids.build import Renderer, build_pyramid, open_target
+from iiif_server.imaging.pyramids.index import tile_request, tiles_of
 from iiif_server.imaging.readers.base import Source
 from iiif_server.imaging.readers.jpeg import JpegSource
 from iiif_server.imaging.readers.registry import Reader, open_source
@@ -188,17 +188,20 @@ class Workbench:
         self.close()
 
     def _begin_sheet(self, source: Source, settings: RenderSettings, thread: Executor) -> None:
-        """Cut the sheet beside what the other levels need: pure work in C on a copy of the file."""
+        """Cut the sheet beside what the other levels need: nearly all of it work in C, on the same data."""
         header = source.header
         first = tile_request(header.size, tiles_of(header.size, 1)[0], 1)
         if self._library is not None and isinstance(plan(header, first, settings), Lossless):
             assert isinstance(source, JpegSource)
-            self._begun_sheet = thread.submit(cut, self._library, source.data(), sheet(header))
+            source.hold()
+            self._begun_sheet = thread.submit(
+                cut, self._library, source.data(), sheet(header), spares_memory=True
+            )
 
     def _cut_sheet(self, source: JpegSource) -> Mapping[Rectangle, bytes]:
         begun, self._begun_sheet = self._begun_sheet, None
         if begun is None:
-            self._levels.make_room(sheet_memory(source.decoding("image/jpeg")))
+            self._levels.make_room(sheet_memory(source.header.size, source.decoding("image/jpeg")))
         return cut(self._library, source.data(), sheet(source.header)) if begun is None else begun.result()
 
     def _transform(

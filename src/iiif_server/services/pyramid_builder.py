@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from iiif_server.caches.sources.records import Fetched, StoredSource
 from iiif_server.caches.sources.store import SourceStore
@@ -68,6 +68,14 @@ class KeptFor(NamedTuple):
     version: str
 
 
+class BuildingPool(TaskRunner, Protocol):
+    """A pool that tells whether a build leaves it a worker."""
+
+    def is_taken_by(self, affinity: str) -> bool:
+        """Tell whether every worker is at a task of this affinity key."""
+        ...
+
+
 class _LeftOut(Exception):
     """A source that gets no pyramid."""
 
@@ -86,7 +94,7 @@ class PyramidBuilder:
     def __init__(
         self,
         store: SourceStore,
-        pool: TaskRunner,
+        pool: BuildingPool,
         infos: InfoService,
         rules: Mapping[str, TileRules],
         timeout: float,
@@ -96,12 +104,23 @@ class PyramidBuilder:
         self._infos = infos
         self._rules = rules
         self._timeout = timeout
+        self._begun: dict[str, str] = {}
 
     def key(self, identifier: Identifier, info: ImageInfo) -> str:
         """What the pyramid is kept under: the source's version, and all that its tiles are made by."""
         rules = self._rules[identifier.profile]
         made_by = [_VERSION, RENDER_VERSION, rules.renderer, _tile_settings(rules.settings)]
         return json.dumps([identifier.profile, identifier.name, identifier.page, info.version, made_by])
+
+    def has_all_workers(self, key: str) -> bool:
+        """Tell whether a build leaves this process no worker, so that no tile can be made before its end."""
+        affinity = self._begun.get(key)
+        return affinity is not None and self._pool.is_taken_by(affinity)
+
+    @property
+    def room(self) -> int:
+        """How many tasks may wait for a worker."""
+        return self._pool.room
 
     async def is_there(self, key: str) -> bool:
         """Tell whether a pyramid is in the store."""
@@ -162,7 +181,12 @@ class PyramidBuilder:
         affinity = f"pyramid\0{path}\0{info.version}"
         memory = await self._memory(identifier, info, path)
         building = Task("pyramid", task, affinity, heavy=True, timeout=self._timeout, memory=memory)
-        return (await self._pool.run(building)).meta
+        key = self.key(identifier, info)
+        self._begun[key] = affinity
+        try:
+            return (await self._pool.run(building)).meta
+        finally:
+            del self._begun[key]
 
     async def _memory(self, identifier: Identifier, info: ImageInfo, path: Path) -> int:
         """Bytes that building takes, by the header of the source."""
@@ -171,7 +195,8 @@ class PyramidBuilder:
             profile, _ = await self._infos.get(identifier)
             seen = await profile.context.probe(path, info.version, identifier.page)
             decoding = seen.decoding or typical(info.media_type)
-        return 0 if decoding.parts else pyramid_memory(info.size, decoding)
+        settings = self._rules[identifier.profile].settings
+        return 0 if decoding.parts else pyramid_memory(info.size, decoding, settings)
 
 
 def kept_for(key: str) -> KeptFor:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from lru import LRU
@@ -75,11 +76,13 @@ class _Build:
         task: builds it.
         is_slow: somebody lost patience over it, so that nobody waits for it any more.
         turn: who holds it renders.
+        waiting: how many wait for its end because no worker is left.
     """
 
     task: asyncio.Task[BuildOutcome]
     is_slow: bool = False
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    waiting: int = 0
 
     def pass_on(self, seconds: float) -> None:
         """End one's turn; the next one begins after a while, so that the build gets on."""
@@ -150,18 +153,45 @@ class PyramidService:
             # Perhaps the only tile that anybody wants. With the second one, a viewer is at work.
             self._asked[key] = True
             return Tile(await render(True), is_stored=False)
-        if (build := self._begin(key, identifier, info)) is None or build.is_slow:
+        if (build := self._begin(key, identifier, info)) is None:
             return Tile(await render(False), is_stored=False)
-        if await _takes_turn(build, self._patience):
-            began = time.monotonic()
+        if not build.is_slow:
+            if await _takes_turn(build, self._patience):
+                began = time.monotonic()
+                try:
+                    return await self._beside(build, key, operation, partial(render, True))
+                finally:
+                    build.pass_on(_PAUSES * (time.monotonic() - began))
+            if (body := await self._opened.tile(key, operation)) is not None:
+                return Tile(body, is_stored=True)
+            build.is_slow = True
+        return await self._beside(build, key, operation, partial(render, False))
+
+    async def _beside(
+        self, build: _Build, key: str, operation: Operation, render: Callable[[], Awaitable[bytes]]
+    ) -> Tile:
+        """What a worker makes, or the pyramid's if that is there first.
+
+        The only worker may be the one that builds. What would wait for it waits for the pyramid instead, but
+        no more than would find room there: else the worker began with it before the pyramid is in its place.
+        """
+        if self._builder.has_all_workers(key) and build.waiting < self._builder.room:
+            build.waiting += 1
             try:
-                return Tile(await render(True), is_stored=False)
+                await asyncio.wait((build.task,))
             finally:
-                build.pass_on(_PAUSES * (time.monotonic() - began))
-        if (body := await self._opened.tile(key, operation)) is not None:
-            return Tile(body, is_stored=True)
-        build.is_slow = True
-        return Tile(await render(False), is_stored=False)
+                build.waiting -= 1
+            if (body := await self._opened.tile(key, operation)) is not None:
+                return Tile(body, is_stored=True)
+        making = asyncio.ensure_future(render())
+        try:
+            await asyncio.wait((making, build.task), return_when=asyncio.FIRST_COMPLETED)
+            if not making.done() and (body := await self._opened.tile(key, operation)) is not None:
+                return Tile(body, is_stored=True)
+            return Tile(await making, is_stored=False)
+        finally:
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
 
     def concerns(self, identifier: Identifier, info: ImageInfo, operation: Operation) -> bool:
         """Whether a request is one that a pyramid, if there is one, has the answer to."""

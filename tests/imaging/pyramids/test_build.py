@@ -12,8 +12,8 @@ from PIL import Image, ImageCms
 from iiif_server.errors import RenderFailed, UnreadableSource
 from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import level_size
-from iiif_server.imaging.pyramids.build import BuildCancelled, PyramidTooLarge, tile_request
-from iiif_server.imaging.pyramids.index import tiles_of
+from iiif_server.imaging.pyramids.build import BuildCancelled, PyramidTooLarge
+from iiif_server.imaging.pyramids.index import tile_request, tiles_of
 from iiif_server.imaging.tasks import RenderSettings, RenderTask, SourceFile, WorkbenchSettings
 from iiif_server.imaging.workbench import Workbench
 from tests.imaging.helpers import array, exif, picture

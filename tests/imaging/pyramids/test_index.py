@@ -11,7 +11,6 @@ from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import TILE, Limits, is_tile, level_size, scale_factors, tile_grid
 from iiif_server.iiif.parameters import Format, Quality, Rotation
 from iiif_server.iiif.resolve import Operation, resolve
-from iiif_server.imaging.pyramids.build import tile_request
 from iiif_server.imaging.pyramids.index import (
     DamagedPyramid,
     Span,
@@ -19,6 +18,7 @@ from iiif_server.imaging.pyramids.index import (
     factor_of,
     read_index,
     read_tile,
+    tile_request,
     tiles_of,
     write_index,
 )

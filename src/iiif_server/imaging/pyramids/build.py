@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
 from iiif_server.errors import RenderFailed
-from iiif_server.iiif.geometry import Dimensions, Rectangle
+from iiif_server.iiif.geometry import Dimensions
 from iiif_server.iiif.ladder import TILE, level_size, scale_factors
-from iiif_server.iiif.parameters import Format, Quality, Rotation
 from iiif_server.iiif.resolve import Operation
-from iiif_server.imaging.pyramids.index import Span, tiles_of, write_index
+from iiif_server.imaging.pyramids.index import Span, tile_request, tiles_of, write_index
 from iiif_server.imaging.pyramids.tiff import Layout, Level, TiffWriter
 from iiif_server.imaging.tasks import RenderSettings
 
-_UPRIGHT = Rotation(Decimal(0), mirror=False)
 _SUBSAMPLINGS = {0: (1, 1), 1: (2, 1), 2: (2, 2)}
 
 
@@ -136,12 +133,6 @@ def open_target(path: str, inode: int) -> BinaryIO:
         os.close(descriptor)
         raise BuildCancelled("The pyramid is not wanted any more.")
     return os.fdopen(descriptor, "r+b")
-
-
-def tile_request(image: Dimensions, region: Rectangle, factor: int) -> Operation:
-    """The request for a tile, as viewers make it."""
-    size = level_size(region.size, factor)
-    return Operation(image, region, size, _UPRIGHT, Quality.DEFAULT, Format.JPG)
 
 
 def _check(out: BinaryIO, writer: TiffWriter, max_bytes: int) -> None:

@@ -11,18 +11,20 @@ import os
 from binascii import crc32
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
 from iiif_server.iiif.geometry import Dimensions, Rectangle
 from iiif_server.iiif.ladder import TILE, ceil_div, is_tile, level_size, scale_factors
-from iiif_server.iiif.parameters import Format, Quality
+from iiif_server.iiif.parameters import Format, Quality, Rotation
 from iiif_server.iiif.resolve import Operation
 
 _FOOTER = Struct("<QQI12s")
 _MAGIC = b"IIIF-pyramid"
 _ENTRY = Struct("<QI")
 _LARGEST = 64 << 20
+_UPRIGHT = Rotation(Decimal(0), mirror=False)
 
 
 class Span(NamedTuple):
@@ -95,6 +97,12 @@ def tiles_of(image: Dimensions, factor: int) -> list[Rectangle]:
         for y in range(0, image.height, height)
         for x in range(0, image.width, width)
     ]
+
+
+def tile_request(image: Dimensions, region: Rectangle, factor: int) -> Operation:
+    """The request for a tile, as viewers make it."""
+    size = level_size(region.size, factor)
+    return Operation(image, region, size, _UPRIGHT, Quality.DEFAULT, Format.JPG)
 
 
 def write_index(out: BinaryIO, image: Dimensions, levels: Mapping[int, Sequence[Span]]) -> None:

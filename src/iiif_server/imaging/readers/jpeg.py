@@ -25,6 +25,7 @@ from iiif_server.imaging.metadata import (
     resolution,
 )
 from iiif_server.imaging.readers.base import Decoded, Source
+from iiif_server.imaging.scan import Scan
 from iiif_server.imaging.tasks import SourceLimits
 
 _JFIF_UNITS = {1: PER_INCH, 2: PER_CENTIMETRE}
@@ -41,10 +42,15 @@ class JpegSource(Source):
     def __init__(self, file: BinaryIO, header: Header, layout: jpeg.JpegLayout) -> None:
         super().__init__(file, header)
         self._layout = layout
+        self._held: bytes | None = None
 
     def data(self) -> bytes:
         """The image data without the metadata."""
-        return self._layout.assemble(self.file)
+        return self._layout.assemble(self.file) if self._held is None else self._held
+
+    def hold(self) -> None:
+        """Keep the data from now on, for those who need it at the same time."""
+        self._held = self.data()
 
     def decode(self, reduction: int, part: Rectangle | None) -> Decoded:
         """See :meth:`Source.decode`."""
@@ -86,7 +92,7 @@ def open_jpeg(file: BinaryIO, limits: SourceLimits) -> Source:
     """
     layout = jpeg.read_layout(file, max_pixels=limits.max_pixels, max_scans=limits.max_jpeg_scans)
     check_size(layout.frame.size, limits.max_pixels)
-    facts = _facts(layout)
+    facts = _facts(layout, layout.head(file))
     header = Header(
         layout.frame.size,
         exif_orientation(layout.exif),
@@ -106,8 +112,8 @@ def _resolution(layout: jpeg.JpegLayout) -> float | None:
     return resolution(x, y, _JFIF_UNITS.get(unit))
 
 
-def _facts(layout: jpeg.JpegLayout) -> JpegFacts:
-    frame = layout.frame
+def _facts(layout: jpeg.JpegLayout, head: bytes) -> JpegFacts:
+    frame, scan = layout.frame, Scan.of(head)
     gray = len(frame.components) == 1
     sampling = [(part.horizontal, part.vertical) for part in frame.components]
     return JpegFacts(
@@ -119,4 +125,5 @@ def _facts(layout: jpeg.JpegLayout) -> JpegFacts:
             and is_srgb(layout.icc, "L" if gray else "RGB")
         ),
         croppable=set(sampling[1:]) <= {(1, 1)} and sampling[0] in ({(1, 1)} if gray else _CROPPABLE),
+        in_strips=scan is not None and scan.is_standard,
     )
