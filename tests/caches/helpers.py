@@ -25,15 +25,19 @@ def body_of(derivative: Derivative | None) -> bytes | None:
 
 
 async def stored(disk: DiskCache, key: str) -> Derivative | None:
-    """What a cache has under a key, which the caller closes; no right to make it is kept."""
-    found = await disk.claim(key)
-    if found is True:
+    """What a cache has under a key, which the caller closes. A miss counts, as for whoever makes it then."""
+    if (found := await disk.find(key)) is not None:
+        return found
+    claimed = await disk.claim(key)
+    if claimed is True:
         disk.release(key)
-    return found if isinstance(found, Derivative) else None
+    return claimed if isinstance(claimed, Derivative) else None
 
 
 async def cached(cache: DerivativeCache, key: str) -> Derivative | None:
     """The same of a cache in tiers."""
+    if (known := cache.peek(key) or await cache.find(key)) is not None:
+        return known
     async with cache.making(key) as found:
         return found
 

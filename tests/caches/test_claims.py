@@ -33,6 +33,7 @@ time.sleep(60)
 async def test_alone_there_is_nothing_to_claim(make_disk: DiskMaker, tmp_path: Path) -> None:
     disk = make_disk()
     await disk.start()
+    assert await disk.find(KEY) is None
     assert await disk.claim(KEY) is False
     assert not (tmp_path / "cache" / CLAIMS).exists()
 
@@ -41,7 +42,8 @@ async def test_one_at_a_time(make_disk: DiskMaker) -> None:
     first, second = make_disk(), make_disk()
     await first.start()
     await second.start()
-    assert await first.claim(KEY) is True  # which notices that it is not alone any more
+    assert await first.find(KEY) is None  # and notices that it is not alone any more
+    assert await first.claim(KEY) is True
     assert await second.claim(key_of("another")) is True  # another derivative is another matter
     waiting = asyncio.create_task(second.claim(KEY))
     await asyncio.sleep(0.05)

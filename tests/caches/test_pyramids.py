@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ from iiif_server.caches.pyramids import OpenPyramids
 from iiif_server.caches.sources.records import Fetched
 from iiif_server.caches.sources.store import SourceStore
 from iiif_server.iiif.geometry import Dimensions, Rectangle
-from iiif_server.imaging.pyramids.build import tile_request
-from iiif_server.imaging.pyramids.index import Span, write_index
+from iiif_server.imaging.pyramids.index import Span, tile_request, write_index
 from tests.support.server import eventually
 
 IMAGE = Dimensions(600, 500)
@@ -58,8 +58,10 @@ async def keep(store, key, write=write_pyramid):
 
 
 def open_files(directory: Path) -> list[str]:
-    links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
-    found = [os.readlink(link) for link in links if os.path.islink(link)]
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # a thread closes them meanwhile
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
     return [path for path in found if path.startswith(str(directory)) and ".source" in path]
 
 

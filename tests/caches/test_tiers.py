@@ -36,6 +36,10 @@ class Store:
             raise self.error
         self.entries[key] = Derivative.of(body)
 
+    async def find(self, key: str) -> Derivative | None:
+        self.gets += 1
+        return self.entries.get(key)
+
     async def claim(self, key: str) -> Derivative | bool:
         self.gets += 1
         if (found := self.entries.get(key)) is not None:
@@ -103,11 +107,24 @@ async def test_small_bodies_come_up_into_memory_and_open_files_do_not(store: Sto
     await cache.close()
 
 
+async def test_what_is_found_is_in_memory_from_then_on(store: Store) -> None:
+    cache = DerivativeCache(MemoryCache(1 << 20), store)
+    assert await cache.find(KEY) is None
+    store.entries[KEY] = Derivative.of(b"body")
+    assert body_of(await cache.find(KEY)) == b"body"
+    del store.entries[KEY]
+    assert cache.recall(KEY) == b"body"
+    await cache.close()
+    store.entries[KEY] = Derivative.of(b"body")
+    assert await cache.find(KEY) is None
+
+
 async def test_memory_alone_is_a_cache(tmp_path: Path) -> None:
     cache = DerivativeCache(MemoryCache(1 << 20))
     await cache.put(KEY, b"body")
     assert body_of(await cached(cache, KEY)) == b"body"
     assert await cached(cache, key_of("other")) is None
+    assert await cache.find(KEY) is None  # there is nothing behind it
     await cache.close()
     assert cache.statistics()["store"] == {}
 

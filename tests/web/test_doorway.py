@@ -1,8 +1,9 @@
 """What there is no room for is refused before the framework sees it, in its turn; all else is handed on."""
 
 import asyncio
+import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -12,8 +13,9 @@ from iiif_server.errors import ServerBusy
 from iiif_server.serving.application import ServedApplication
 from iiif_server.serving.listening import listen
 from iiif_server.telemetry.metrics import Metrics, RequestKey
+from iiif_server.telemetry.timings import Trace
 from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
-from iiif_server.web.doorway import DOORWAY, Doorway, Refused
+from iiif_server.web.doorway import DOORWAY, Doorway, Fetch, Refused
 from iiif_server.web.heads import Wish
 from iiif_server.web.observe import Described, Observer
 from iiif_server.web.ready import Given, ReadyAnswers, head_of
@@ -23,6 +25,7 @@ from iiif_server.web.urls import PublicUrls
 from tests.web.test_protocol import Client
 
 BUSY = ServerBusy("The server is busy.", retry_after=7)
+KEY = RequestKey("image", "", "GET", 200, "disk")
 
 
 class Site:
@@ -38,21 +41,40 @@ class Site:
         self.asked: list[bytes] = []
         self.looks: list[int] = []
         self.decide: Callable[[Wish], bool] = lambda wish: b"refused" in wish.target
+        self.bring: Callable[[Wish, Trace], Awaitable[Given | Refused | None]] = self._bring
         self.gate = asyncio.Event()
         self.gate.set()
-        app.add_routes([web.get("/{name}", self.say)])
+        app.add_routes([web.get("/{name:.*}", self.say)])
 
     async def say(self, request: web.Request) -> web.Response:
-        return web.Response(text=request.path)
+        response = web.Response(text=request.path)
+        if request.path.startswith("/slow"):
+            await self.gate.wait()
+        if request.path.endswith("last"):
+            response.force_close()
+        return response
 
     def is_full(self, ahead: int) -> bool:
         return not self.has_room(ahead)
+
+    def takes_work(self, wish: Wish) -> bool:
+        return not wish.target.startswith(b"/info")
 
     async def look(self, wishes: Sequence[Wish], ahead: int) -> Sequence[Refused | None]:
         self.asked += [wish.target for wish in wishes]
         self.looks.append(len(wishes))
         await self.gate.wait()
         return [self.unseen(wish, ahead) for wish in wishes]
+
+    def fetch(self, wish: Wish) -> Fetch | None:
+        return functools.partial(self.bring, wish) if b"stored" in wish.target else None
+
+    def describe(self, wish: Wish, status: int) -> Described:
+        return Described(RequestKey("image", "", "GET", status, ""), wish.target.decode())
+
+    async def _bring(self, wish: Wish, _: Trace) -> Given | None:
+        body = wish.target + b" as it is stored"
+        return Given(head_of(200, {}, len(body)), body, Described(KEY, wish.target.decode()))
 
     def unseen(self, wish: Wish, _ahead: int) -> Refused | None:
         if not self.decide(wish):
@@ -62,6 +84,10 @@ class Site:
         return Refused(
             BUSY, Given(head_of(503, headers, len(body)), body, Described(key, wish.target.decode()))
         )
+
+    def counted(self, status: int) -> float:
+        labels = {"kind": "image", "profile": "", "method": "GET", "status": str(status)}
+        return self.metrics.registry.get_sample_value("iiif_requests_total", labels) or 0
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
@@ -110,10 +136,7 @@ async def test_a_refusal_has_all_that_one_has(site: Site, caplog: pytest.LogCapt
     assert body.decode() == f"{BUSY.public}\n"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "GET /refused: 503" in caplog.text
-    counted = site.metrics.registry.get_sample_value(
-        "iiif_requests_total", {"kind": "image", "profile": "", "method": "GET", "status": "503"}
-    )
-    assert counted == 1
+    assert site.counted(503) == 1
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -221,6 +244,24 @@ async def test_a_few_are_looked_at_together_and_most_of_a_flood_is_refused_unsee
     assert len(set(site.asked)) == 9
 
 
+async def test_who_waits_is_let_in_once_there_is_room(site: Site) -> None:
+    """Those who came first, as many as there is room for; at these, nobody looks."""
+    site.gate.clear()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(site.connected()) for _ in range(8)]
+        for number, client in enumerate(clients):
+            client.ask(f"/refused{number}")
+            await asyncio.sleep(0.01)
+        assert site.looks == [1]
+        places = iter([True] * 3)
+        site.has_room = lambda _: next(places, False)
+        site.gate.set()
+        found = [(await client.receive())[0] for client in clients]
+
+    assert found == [503, 200, 200, 200, 503, 503, 503, 503]
+    assert site.asked == [f"/refused{number}".encode() for number in (0, 4, 5, 6, 7)]
+
+
 async def test_what_asks_for_no_work_is_answered_in_a_flood(site: Site) -> None:
     site.gate.clear()
     async with AsyncExitStack() as stack:
@@ -237,6 +278,217 @@ async def test_what_asks_for_no_work_is_answered_in_a_flood(site: Site) -> None:
         assert not all(task.done() for task in refused)
         site.gate.set()
         await asyncio.gather(*refused)
+
+
+async def test_what_was_ready_does_not_wait_for_room(site: Site) -> None:
+    """It is asked whether it is still right, and that takes no work."""
+    holds = iter([True, True, False])
+
+    async def bring(wish: Wish, trace: Trace) -> Given:
+        given = await site._bring(wish, trace)
+        assert given is not None
+        return given._replace(again=lambda: given.body if next(holds) else None)
+
+    site.bring = bring
+    site.has_room = lambda _: True
+    async with site.connected() as client:
+        for _ in range(2):
+            client.ask("/stored")
+            assert await client.receive() == (200, "/stored as it is stored")
+            site.has_room = lambda _: False
+        client.ask("/stored")
+        assert await client.receive() == (200, "/stored")  # by the framework
+    assert site.asked == []
+
+
+async def test_a_mistake_before_an_answer_is_left_to_the_framework(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(site, "fetch", lambda _: 1 / 0)
+    site.has_room = lambda _: True
+    async with site.connected() as client:
+        client.ask("/stored")
+        assert await client.receive() == (200, "/stored")
+    assert caplog.messages == ["it could not be told whether there is an answer"]
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+async def test_what_is_somewhere_near_is_fetched(site: Site, is_full: bool) -> None:
+    """Whether there is room for more work or not: it takes none. It is counted like all others."""
+    site.has_room = lambda _: not is_full
+    async with site.connected() as client:
+        for path, body in (("/stored", "/stored as it is stored"), ("/a", "/a")) * 2:
+            client.ask(path)
+            assert await client.receive() == (200, body)
+    assert site.counted(200) == 2
+    assert site.doorway.ahead == 0
+
+
+async def test_what_is_not_to_be_had_is_left_to_the_framework(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Because it is none of what is answered here, or by a mistake."""
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    site.has_room = lambda _: True
+    async with site.connected() as client:
+        for bring in (nothing, fail):
+            site.bring = bring
+            client.ask("/stored")
+            assert await client.receive() == (200, "/stored")
+    assert caplog.messages == ["an answer could not be made"]
+    assert site.doorway.ahead == 0
+
+
+async def test_what_comes_while_the_framework_answers_need_not_take_its_way(site: Site) -> None:
+    """Its turn comes after that answer; and so does that of all others."""
+    site.has_room = lambda _: True
+    site.gate.clear()
+    wanted = ["/slow", "/stored", "/a", "/stored", "/stored?a=query", "/stored"]
+    async with site.connected() as client:
+        for path in wanted:
+            client.ask(path)
+            await asyncio.sleep(0.01)
+        site.gate.set()
+        got = [(await client.receive())[1] for _ in wanted]
+    stored = "/stored as it is stored"
+    assert got == ["/slow", stored, "/a", stored, "/stored", stored]
+    assert site.doorway.ahead == 0
+
+
+async def test_after_an_answer_that_is_the_last_one_there_is_none(site: Site) -> None:
+    site.has_room = lambda _: True
+    site.gate.clear()
+    async with site.connected() as client:
+        client.ask("/slow/last")
+        await asyncio.sleep(0.01)
+        client.ask("/stored")
+        await asyncio.sleep(0.01)
+        site.gate.set()
+        assert await client.receive() == (200, "/slow/last")
+        assert await client.reader.read() == b""
+    assert site.doorway.ahead == 0
+
+
+async def test_whoever_leaves_while_an_answer_is_made_leaves_nothing(site: Site) -> None:
+    """What is done for it is cancelled, and counted as the framework counts it."""
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    site.bring = hang
+    site.has_room = lambda _: True
+    async with site.connected() as client:
+        client.ask("/stored")
+        await begun.wait()
+    await asyncio.wait_for(cancelled.wait(), 10)
+    async with asyncio.timeout(10):
+        while site.connections.all or not site.counted(499):
+            await asyncio.sleep(0.01)
+    assert site.doorway.ahead == 0
+    aborted = site.metrics.registry.get_sample_value("iiif_responses_aborted_total", {"kind": "image"})
+    assert (site.counted(499), aborted) == (1, 1)
+    async with site.connected() as client:
+        client.ask("/a")
+        assert await client.receive() == (200, "/a")
+
+
+async def test_whoever_leaves_before_it_is_begun_is_not_in_the_way(site: Site) -> None:
+    """Neither while there is room nor while there is none is anything begun for them."""
+    begun: list[bytes] = []
+
+    async def bring(wish: Wish, trace: Trace) -> Given | None:
+        begun.append(wish.target)
+        return await site._bring(wish, trace)
+
+    site.bring = bring
+    told: list[object] = []
+    for has_room in (True, False):
+        site.has_room = lambda _, has_room=has_room: has_room  # type: ignore[misc]
+        asked = site.doorway.ask(Wish(b"/stored", b"here", None, None), "", told.append)
+        assert asked is not None
+        asked.leave()
+    async with asyncio.timeout(10):
+        while site.counted(499) < 2:
+            await asyncio.sleep(0.01)
+    assert (begun, told, site.doorway.ahead) == ([], [], 0)
+
+
+async def test_many_at_once_find_no_more_room_than_there_is(site: Site) -> None:
+    """In one turn of the event loop: those let in count before anything is begun for them."""
+    begun: list[bytes] = []
+
+    async def bring(wish: Wish, trace: Trace) -> Given | None:
+        begun.append(wish.target)
+        return await site._bring(wish, trace)
+
+    site.bring = bring
+    site.has_room = lambda ahead: ahead + len(begun) < 3
+    told: list[tuple[bytes, bytes] | None] = []
+    wish = Wish(b"/stored/refused", b"here", None, None)
+    for _ in range(10):
+        assert site.doorway.ask(wish, "", told.append) is not None
+    assert site.doorway.ahead == 3
+    async with asyncio.timeout(10):
+        while len(told) < 10:
+            await asyncio.sleep(0.01)
+    assert sum(answer is not None and b" 503 " in answer[0] for answer in told) == 7
+    assert site.doorway.ahead == 0
+
+
+@pytest.mark.parametrize("status", [503, 404])
+async def test_what_fails_while_it_is_made_is_answered(
+    site: Site, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once: a refusal is logged as all refusals are, and nothing is done again by the framework."""
+
+    async def fail(wish: Wish, _: Trace) -> Given | Refused:
+        headers, body = error_document(status, "No.", None, None)
+        given = Given(head_of(status, headers, len(body)), body, site.describe(wish, status))
+        return Refused(BUSY, given) if status == 503 else given
+
+    site.has_room = lambda _: True
+    site.bring = fail
+    async with site.connected() as client:
+        client.ask("/stored")
+        assert await client.receive() == (status, "No.\n")
+    assert len(caplog.messages) == (status == 503)
+    assert site.counted(status) == 1
+
+
+async def test_what_is_made_while_it_ends_is_answered_by_the_framework(site: Site) -> None:
+    """At once, so that it waits for what is under way; that goes on."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def bring(wish: Wish, trace: Trace) -> Given | None:
+        begun.set()
+        await site.gate.wait()
+        ended.set()
+        return await site._bring(wish, trace)
+
+    site.gate.clear()
+    site.bring = bring
+    site.has_room = lambda _: True
+    async with site.connected() as client:
+        client.ask("/stored")
+        await begun.wait()
+        site.doorway.stop()
+        assert await client.receive() == (200, "/stored")
+        site.gate.set()
+        await asyncio.wait_for(ended.wait(), 10)
+        client.ask("/a")
+        assert await client.receive() == (200, "/a")
 
 
 async def test_once_it_is_ending_nothing_is_refused_before_the_framework(site: Site) -> None:

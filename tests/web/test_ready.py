@@ -200,6 +200,69 @@ def test_a_head_that_comes_in_pieces(client: Client) -> None:
             assert talk.receive()[2] == body
 
 
+def test_what_is_on_the_disk_is_answered_without_the_framework_and_the_same(
+    server: ServerFactory, images: Path, tmp_path: Path
+) -> None:
+    """Once the image is known. Who wants more besides is answered by the framework."""
+    paths = [TILE, SMALLER, "/photo.jpg/full/max/0/gray.jpg"]
+    first = configured(server, images, tmp_path, "access_log: true")
+    with talking(first) as talk:
+        made = [talk.ask(path)[2] for path in paths]
+    first.terminate()
+    process = configured(server, images, tmp_path, "access_log: true")
+    with talking(process) as talk:
+        talk.ask(INFO)
+        fetched = [talk.ask(path) for path in paths]
+        again = [talk.ask(path) for path in paths]
+        others = [talk.ask(path, X_Unknown="1") for path in paths]
+        assert talk.ask(TILE, Host="not a host")[0] == 400
+        metrics = talk.ask("/metrics")[2].decode()
+    for of_disk, of_memory, of_framework in zip(fetched, again, others, strict=True):
+        for _, headers, _ in (of_disk, of_memory, of_framework):
+            del headers["Date"], headers["X-Request-ID"]
+        assert of_disk == of_memory == of_framework
+    assert [body for _, _, body in fetched] == made
+    assert 'iiif_images_total{tier="disk"} 3.0' in metrics
+    assert 'iiif_images_total{tier="memory"} 6.0' in metrics
+    assert 'iiif_images_total{tier="worker"}' not in metrics
+    assert [line.split()[-1] for line in lines_of(process, SMALLER)] == ["disk", "memory", "memory"]
+
+
+def test_what_has_to_be_made_is_answered_without_the_framework_and_the_same(
+    server: ServerFactory, images: Path, tmp_path: Path
+) -> None:
+    """Once the image is known; what can't be made as well."""
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.copy(images / "photo.jpg", own)
+    content = bytearray((images / "with space.png").read_bytes())
+    content[len(content) // 2] ^= 255
+    (own / "damaged.png").write_bytes(content)
+    paths = [
+        TILE,
+        SMALLER,
+        "/damaged.png/0,10,40,40/max/0/default.jpg",
+        "/photo.jpg/9000,0,5,5/max/0/gray.jpg",
+    ]
+    answers = []
+    for number, headers in enumerate(({}, {"X_Unknown": "1"})):
+        scratch = tmp_path / str(number)
+        scratch.mkdir()
+        process = configured(server, own, scratch, "access_log: true")
+        with talking(process) as talk:
+            for name in ("photo.jpg", "damaged.png"):
+                assert talk.ask(f"/{name}/info.json")[0] == 200
+            answers.append([talk.ask(path, **headers) for path in paths])
+        process.terminate()  # then every line is written
+        assert lines_of(process, TILE)[0].split()[-1] == "worker"
+        assert len([line for line in process.output().splitlines() if "/damaged.png/0,10" in line]) == 2
+    for of_doorway, of_framework in zip(*answers, strict=True):
+        for _, headers, _ in (of_doorway, of_framework):
+            del headers["Date"], headers["X-Request-ID"]
+        assert of_doorway == of_framework
+    assert [status for status, _, _ in answers[0]] == [200, 200, 422, 400]
+
+
 def test_a_changed_source_is_answered_anew(server: ServerFactory, images: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()

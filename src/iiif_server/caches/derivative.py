@@ -98,8 +98,11 @@ class DerivativeStore(Protocol):
     async def put(self, key: str, body: bytes) -> None:
         """Keep a derivative, replacing one of the same key as a whole; gives up a right to make it."""
 
+    async def find(self, key: str) -> Derivative | None:
+        """The whole, checked derivative, which the caller closes. A miss does not count."""
+
     async def claim(self, key: str) -> Derivative | bool:
-        """The whole, checked derivative, which the caller closes; or, if it is missing, the right to make it.
+        """The right to make what was not found; or the derivative, if somebody else has made it meanwhile.
 
         ``False`` if nobody else might make it, too, or no right is to be had: it is then made without.
         """

@@ -112,12 +112,23 @@ class DiskCache:
             self._failing = False
             self._counters["writes" if written else "too_large"] += 1
 
+    async def find(self, key: str) -> Derivative | None:
+        """See :meth:`DerivativeStore.find`."""
+        file_name(key)
+        found = None
+        if not self._closed:
+            with suppress(TimeoutError, ServerBusy):  # the latter: closed meanwhile
+                async with asyncio.timeout(self._claim_seconds):
+                    found = await self._readers.run(self._look_up, key, unwanted=Derivative.close)
+        self._counters["hits"] += found is not None
+        return found
+
     async def claim(self, key: str) -> Derivative | bool:
         """See :meth:`DerivativeStore.claim`. Waits while another process has the right."""
         file_name(key)
         found: Derivative | bool = False
-        if not self._closed:
-            with suppress(TimeoutError, ServerBusy):  # the latter: closed meanwhile
+        if not self._closed and self._users() > 1:
+            with suppress(TimeoutError, ServerBusy):
                 async with asyncio.timeout(self._claim_seconds):
                     found = await self._poll(key)
         self._counters["hits" if isinstance(found, Derivative) else "misses"] += 1
@@ -162,11 +173,15 @@ class DiskCache:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return found
 
+    def _look_up(self, key: str) -> Derivative | None:
+        if (derivative := self._load(key)) is None:
+            self._roster.notice()  # what is missing is about to be made: are there others who might do so?
+        return derivative
+
     def _load_or_claim(self, key: str) -> Derivative | bool | None:
         """The derivative, or whether the right to make it was had; ``None`` while another process has it."""
-        if (derivative := self._load(key)) is not None:
+        if (derivative := self._look_up(key)) is not None:
             return derivative
-        self._roster.notice()  # what is missing is about to be made: are there others who might do so?
         if self._users() == 1:
             return False
         try:
@@ -245,7 +260,3 @@ class DiskCache:
             self._complaints.log(
                 logging.WARNING, f"Derivative cache in {self._directory.path} {what}: {code}, {error}"
             )
-
-
-def _close(derivative: Derivative) -> None:
-    derivative.close()

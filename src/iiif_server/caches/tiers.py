@@ -69,6 +69,12 @@ class DerivativeCache:
         """Whether a derivative is likely to be found, without the price of getting it."""
         return self.peek(key) is not None or (self._store is not None and await self._store.holds(key))
 
+    async def find(self, key: str) -> Derivative | None:
+        """What the store has, for the caller to close. Only a hit is counted."""
+        if self._store is None or self._closed:
+            return None
+        return self._remembered(key, await self._store.find(key))
+
     def put_fast(self, key: str, body: bytes) -> None:
         """Keep a derivative in memory alone: one that is as cheap to get as from the store."""
         self._memory.put(key, body)
@@ -92,19 +98,17 @@ class DerivativeCache:
 
     @asynccontextmanager
     async def making(self, key: str) -> AsyncIterator[Derivative | None]:
-        """Get a derivative, or make it as the only process that does so if that can be had.
+        """Make what was not found, as the only process that does so if that can be had.
 
-        Yields it, for the caller to close, or ``None`` if it has to be made. What is :meth:`put` in the block
-        is in the store before another process gets the right.
+        Yields ``None``, or the derivative, for the caller to close, if it was made meanwhile. What is
+        :meth:`put` in the block is in the store before another process gets the right.
         """
         if (known := self.peek(key)) is not None or (store := self._store) is None:
             yield known
             return
         claimed = await store.claim(key)
         if isinstance(claimed, Derivative):
-            if isinstance(claimed.body, bytes):
-                self._memory.put(key, claimed.body)
-            yield claimed
+            yield self._remembered(key, claimed)
             return
         try:
             yield None
@@ -136,6 +140,11 @@ class DerivativeCache:
                 "skipped": self._skipped,
             },
         }
+
+    def _remembered(self, key: str, found: Derivative | None) -> Derivative | None:
+        if found is not None and isinstance(found.body, bytes):
+            self._memory.put(key, found.body)
+        return found
 
     async def _write(self, store: DerivativeStore, key: str, body: bytes) -> None:
         try:

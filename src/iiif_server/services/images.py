@@ -14,11 +14,11 @@ from iiif_server.caches.single_flight import SingleFlight
 from iiif_server.caches.tiers import DerivativeCache
 from iiif_server.errors import IIIFServerError, ServerBusy, SourceChanging, UnreadableSource
 from iiif_server.execution.messages import Outcome, Task, TaskRunner
-from iiif_server.iiif.uri import Identifier
 from iiif_server.imaging.plan import shared_decoding
 from iiif_server.imaging.stopwatch import read_steps
 from iiif_server.imaging.tasks import RenderTask, SourceFile
 from iiif_server.profiles.base import ImageInfo
+from iiif_server.services.at_hand import AtHand
 from iiif_server.services.costs import derivative_cost, is_heavy
 from iiif_server.services.image_requests import ImageRequest, PreparedImage, RenderRules
 from iiif_server.services.infos import InfoService
@@ -56,6 +56,7 @@ class ImageService:
 
     Attributes:
         room: that there is for more work.
+        at_hand: what takes no work.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class ImageService:
         self._flights: SingleFlight[_Made] = SingleFlight(
             share=lambda made: made.derivative.share(), let_go=lambda made: made.derivative.close()
         )
+        self.at_hand = AtHand(self._preparation, cache, tiles)
 
     async def prepare(self, request: ImageRequest) -> PreparedImage:
         """Resolve a request: enough to answer a conditional or HEAD request, at no cost.
@@ -108,10 +110,14 @@ class ImageService:
             if hit is None and self._tiles is not None:
                 tile = await self._copied(self._tiles, prepared)
                 hit, tier = None if tile is None else Derivative.of(tile), Tier.SOURCE
+            is_new = hit is None and prepared.key not in self._flights and not self.room.is_full()
+            if is_new:
+                with self.room.on_its_way(prepared.key):
+                    hit, tier = await self._cache.find(prepared.key), Tier.DISK
         if hit is not None:
             note_answer(tier)
             return prepared, hit
-        made = await self._fly(prepared)
+        made = await self._fly(prepared, is_missing=is_new)
         try:
             note_answer(made.tier, made.steps)
             if made.prepared.key != prepared.key:
@@ -120,26 +126,6 @@ class ImageService:
             made.derivative.close()
             raise
         return prepared, made.derivative
-
-    def may_have_tiles(self, identifier: Identifier) -> bool:
-        """Tell whether to ask for a stored tile of an image; never waits.
-
-        Raises:
-            ProfileNotFound: the identifier's profile is not configured.
-        """
-        return self._tiles is not None and self._preparation.may_have_tiles(identifier)
-
-    def stored_tile(self, request: ImageRequest) -> tuple[PreparedImage, bytes] | None:
-        """The answer if it is a stored tile at hand that is known to be right at the moment; never waits.
-
-        Raises:
-            IIIFServerError: as :meth:`prepare`.
-        """
-        prepared = self._preparation.at_once(request)
-        if self._tiles is None or prepared is None or not self._preparation.may_be_stored(prepared):
-            return None
-        tile = self._tiles.copy_at_once((request.identifier, prepared.info.version), prepared.operation)
-        return None if tile is None else (prepared, tile)
 
     async def refusals(self, requests: Sequence[ImageRequest], ahead: int) -> list[ServerBusy | None]:
         """What requests are refused with for want of room; ``None`` for each that may have an answer.
@@ -160,22 +146,17 @@ class ImageService:
             refused[place] = error
         return refused
 
-    def recall(self, identifier: Identifier, info: ImageInfo, key: str) -> bytes | None:
-        """A derivative's bytes, if they are in memory and known to be right at the moment.
+    async def _fly(self, prepared: PreparedImage, *, is_missing: bool) -> _Made:
+        """Make a derivative with all others who want it, if there will be room for it in the pool.
 
         Args:
-            identifier: of the image.
-            info: that the derivative was made by.
-            key: of the derivative.
+            prepared: the request.
+            is_missing: whether the cache was just asked for it.
         """
-        return self._cache.recall(key) if self._infos.known(identifier) is info else None
-
-    async def _fly(self, prepared: PreparedImage) -> _Made:
-        """Make a derivative with all others who want it, if there will be room for it in the pool."""
         await self.room.check(prepared)
         is_new = prepared.key not in self._flights
         with self.room.on_its_way(prepared.key) if is_new else nullcontext():
-            return await self._flights.run(prepared.key, lambda: self._make(prepared))
+            return await self._flights.run(prepared.key, lambda: self._make(prepared, is_missing=is_missing))
 
     def _is_coming(self, prepared: PreparedImage) -> bool:
         """Whether it is being made, or may be a tile of a pyramid."""
@@ -199,7 +180,7 @@ class ImageService:
 
         return await tiles.copy((identifier, info.version), prepared.operation, source)
 
-    async def _make(self, prepared: PreparedImage) -> _Made:
+    async def _make(self, prepared: PreparedImage, *, is_missing: bool) -> _Made:
         """Render, and keep the result only if the source is still the one that was asked about.
 
         A source that is replaced or half-written while it is read shows in its version; then the work is done
@@ -210,6 +191,9 @@ class ImageService:
             if (found := self._cache.peek(prepared.key)) is not None:
                 return _Made(prepared, found, Tier.MEMORY, {})
             began = perf_counter()
+            if not is_missing and (found := await self._cache.find(prepared.key)) is not None:
+                return _Made(prepared, found, Tier.DISK, {"cache": perf_counter() - began})
+            is_missing = False  # of what is made next
             async with self._cache.making(prepared.key) as stored:
                 steps = {"cache": perf_counter() - began}
                 if stored is not None:

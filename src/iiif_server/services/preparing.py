@@ -71,6 +71,10 @@ class Preparation:
         info = self._infos.known(identifier)
         return info is not None and info.media_type == TIFF.media_type
 
+    def is_known(self, identifier: Identifier, info: ImageInfo) -> bool:
+        """Tell whether this is what is known of an image, so that the profile need not be asked."""
+        return self._infos.known(identifier) is info
+
     def may_be_stored(self, prepared: PreparedImage) -> bool:
         """Tell whether to look for a stored tile: of a whole image, a profile may have a smaller copy."""
         settings = self._rules[prepared.request.identifier.profile].settings

@@ -1,6 +1,6 @@
-"""Before the framework: what is answered at once, and what is refused while there is no room for more work.
+"""Before the framework: what is answered at once, what is found or made, and what there is no room for.
 
-See docs/adr/0017-refusals.md.
+See docs/adr/0015-ready-answers.md and docs/adr/0017-refusals.md.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
 
 from iiif_server.errors import ServerBusy
+from iiif_server.telemetry.timings import Trace, new_request_id
 from iiif_server.web.heads import Wish
+from iiif_server.web.observe import CLIENT_LEFT, Described
 from iiif_server.web.ready import Given, ReadyAnswers
 from iiif_server.web.refusals import RefusalLog
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 12
+_AT_ONCE: Final = 4
 _PAUSE: Final = 0.05
 _MOST_WAITING: Final = 64
 
 Tell = Callable[[tuple[bytes, bytes] | None], None]
-"""Called with head and body of a refusal, or with ``None`` for what the framework is to answer."""
+"""Called with head and body of an answer, or with ``None`` for what the framework is to answer."""
 
 
 class Refused(NamedTuple):
@@ -36,17 +38,30 @@ class Refused(NamedTuple):
     given: Given
 
 
+Fetch = Callable[[Trace], Awaitable[Given | Refused | None]]
+"""Brings an answer, or ``None`` if the framework is to answer. It is cancelled if the client leaves."""
+
+
 class Room(Protocol):
     """Knows for what there is room."""
 
     def is_full(self, ahead: int) -> bool:
         """Whether there is no room for more work behind so many wishes."""
 
+    def takes_work(self, wish: Wish) -> bool:
+        """Whether a wish may ask for work at all."""
+
     async def look(self, wishes: Sequence[Wish], ahead: int) -> Sequence[Refused | None]:
         """What some wishes are refused with, behind so many others; ``None``: it may have an answer."""
 
     def unseen(self, wish: Wish, ahead: int) -> Refused | None:
-        """The refusal of a wish that nobody has time to look at; ``None`` if it asks for no work."""
+        """The refusal of a wish that nobody has time to look at; ``None`` if the framework is to tell."""
+
+    def fetch(self, wish: Wish) -> Fetch | None:
+        """What brings the answer to a wish; ``None`` if the framework is to answer."""
+
+    def describe(self, wish: Wish, status: int) -> Described:
+        """What is noted of a wish that ended so."""
 
 
 class _Endless:
@@ -55,25 +70,67 @@ class _Endless:
     def is_full(self, _ahead: int) -> bool:
         return False
 
+    def takes_work(self, _wish: Wish) -> bool:
+        return True
+
     async def look(self, wishes: Sequence[Wish], _ahead: int) -> Sequence[Refused | None]:
         return [None] * len(wishes)
 
     def unseen(self, _wish: Wish, _ahead: int) -> Refused | None:
         return None
 
+    def fetch(self, _wish: Wish) -> Fetch | None:
+        return None
 
-class _Asked(NamedTuple):
-    wish: Wish
-    client: str
-    began: float
-    tell: Tell
+    def describe(self, _wish: Wish, _status: int) -> Described:
+        raise NotImplementedError  # nobody waits for anything
+
+
+class Asked:
+    """A wish that somebody waits for.
+
+    Args:
+        wish: that has no ready answer.
+        client: its address.
+        tell: is told once.
+    """
+
+    __slots__ = ("_tell", "began", "client", "has_begun", "has_left", "task", "wish")
+
+    def __init__(self, wish: Wish, client: str, tell: Tell) -> None:
+        self.wish = wish
+        self.client = client
+        self.began = time.perf_counter()
+        self.task: asyncio.Task[None] | None = None
+        self.has_begun = False
+        self.has_left = False
+        self._tell: Tell | None = tell
+
+    def tell(self, answer: tuple[bytes, bytes] | None) -> None:
+        """Tell the answer, unless something was told before."""
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(answer)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._tell is None
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self._tell = None
+        self.has_left = True
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Doorway:
-    """Gives ready answers, and decides on what is not ready while there is no room for more work.
+    """Gives answers, ready or not, and decides on what is not ready while there is no room for more work.
 
-    A few wishes at a time are looked at, so that what a cache has is answered although the workers are
-    overrun. Looking takes the time of all others: of a flood, most is refused unseen, many at a time.
+    Those who came first are let in as soon as there is room. A few at a time of the others are looked at, so
+    that what a cache has is answered although the workers are overrun. Looking takes the time of all others:
+    of a flood, most is refused unseen, many at a time.
 
     Args:
         answers: that are ready.
@@ -85,8 +142,7 @@ class Doorway:
     Attributes:
         answers: that are ready.
         room: that there is.
-        ahead: wishes left to the framework that it has not begun with. Hundreds may come in one turn of the
-            event loop.
+        ahead: wishes let in that nobody has begun with. Hundreds may come in one turn of the event loop.
     """
 
     def __init__(
@@ -105,32 +161,38 @@ class Doorway:
         self._at_once = at_once
         self._pause = pause
         self._most_waiting = most_waiting
-        self._waiting: deque[_Asked] = deque()
+        self._waiting: deque[Asked] = deque()
         self._looking: asyncio.Task[None] | None = None
         self._refusing: asyncio.TimerHandle | None = None
+        self._fetching: set[Asked] = set()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether to ask for what is not ready."""
-        return not self.answers.is_stopped and self.room.is_full(self.ahead)
-
-    def ask(self, wish: Wish, client: str, tell: Tell) -> None:
-        """Ask whether a wish is refused.
+    def ask(self, wish: Wish, client: str, tell: Tell) -> Asked | None:
+        """Ask for an answer, or a refusal; ``None`` if the framework is to answer.
 
         Args:
             wish: that has no ready answer.
             client: its address.
-            tell: is told soon.
+            tell: is told soon, unless this returns ``None`` or the client leaves.
         """
-        self._waiting.append(_Asked(wish, client, time.perf_counter(), tell))
+        if self.answers.is_stopped:
+            return None
+        asked = Asked(wish, client, tell)
+        if not self.room.is_full(self.ahead):
+            return asked if self._fetch(asked) else None
+        if not self.room.takes_work(wish) or self.answers.was_ready(wish):
+            return None
+        self._waiting.append(asked)
         if self._looking is None:
             self._looking = asyncio.create_task(self._look(), name="is there room?")
         if self._refusing is None and len(self._waiting) > self._most_waiting:
             self._refusing = asyncio.get_running_loop().call_later(self._pause, self._refuse_unseen)
+        return asked
 
     def stop(self) -> None:
-        """Answer and refuse nothing any more: all is left to the framework."""
+        """Answer and refuse nothing any more: all is left to the framework, with what was begun for it."""
         self.answers.stop()
+        for asked in list(self._fetching):
+            asked.tell(None)
 
     def close(self) -> None:
         """Look at nothing any more. Nobody may be connected."""
@@ -138,6 +200,8 @@ class Doorway:
             self._looking.cancel()
         if self._refusing is not None:
             self._refusing.cancel()
+        for asked in self._fetching:
+            asked.leave()
 
     def _refuse_unseen(self) -> None:
         """Those who came last."""
@@ -156,6 +220,8 @@ class Doorway:
     async def _look(self) -> None:
         try:
             while self._waiting:
+                while self._waiting and not self.room.is_full(self.ahead):
+                    self._tell(self._waiting.popleft(), None)
                 asked = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
                 refused = await self._decide([one.wish for one in asked])
                 for one, its in zip(asked, refused, strict=True):
@@ -171,13 +237,62 @@ class Doorway:
             logger.exception("it could not be told whether there is room")  # the framework tells
             return [None] * len(wishes)
 
-    def _tell(self, asked: _Asked, refused: Refused | None) -> None:
-        if refused is None or self.answers.is_stopped:
+    def _tell(self, asked: Asked, refused: Refused | None) -> None:
+        if asked.has_left:
+            self._left(asked)
+        elif refused is not None:
+            self._give(asked, refused, new_request_id())
+        elif self.answers.is_stopped or not self._fetch(asked):
             asked.tell(None)
-            return
+
+    def _give(self, asked: Asked, found: Given | Refused | None, request_id: str) -> None:
+        if found is None or self.answers.is_stopped:
+            asked.tell(None)
+        elif not asked.is_told:
+            given = self._told_of(found) if isinstance(found, Refused) else found
+            self.answers.remember(asked.wish, given)
+            asked.tell(self.answers.give(given, asked.client, asked.began, request_id))
+
+    def _told_of(self, refused: Refused) -> Given:
         error, given = refused
         self._refusals.tell(error, lambda: f"GET {given.described.target}: {error.status} {error.log}")
-        asked.tell(self.answers.give(given, asked.client, asked.began))
+        return given
+
+    def _fetch(self, asked: Asked) -> bool:
+        """Have an answer brought, if that can be had."""
+        try:
+            fetch = self.room.fetch(asked.wish)
+        except Exception:
+            logger.exception("it could not be told whether there is an answer")  # the framework tells
+            return False
+        if fetch is None:
+            return False
+        self.ahead += 1
+        self._fetching.add(asked)
+        asked.task = asyncio.create_task(self._bring(asked, fetch), name="bring an answer")
+        asked.task.add_done_callback(lambda _: self._brought(asked))
+        return True
+
+    async def _bring(self, asked: Asked, fetch: Fetch) -> None:
+        self.ahead -= 1
+        asked.has_begun = True
+        with self.answers.observed() as trace:
+            found = None
+            try:
+                found = await fetch(trace)
+            except Exception:
+                logger.exception("an answer could not be made")  # the framework answers, or tells why not
+            self._give(asked, found, trace.request_id)
+
+    def _brought(self, asked: Asked) -> None:
+        self._fetching.discard(asked)
+        if not asked.has_begun:
+            self.ahead -= 1
+        if asked.has_left:
+            self._left(asked)
+
+    def _left(self, asked: Asked) -> None:
+        self.answers.left(self.room.describe(asked.wish, CLIENT_LEFT), asked.client, asked.began)
 
 
 DOORWAY = web.AppKey("doorway", Doorway)

@@ -74,11 +74,11 @@ async def answer_image(
         headers = {**image_headers(image_id, prepared), **body_headers(prepared, title), **more_headers}
         # Thousands are kept: of what was prepared, no more than it takes.
         identifier, info, key = wanted.identifier, prepared.info, prepared.key
-        request[READY] = lambda: site.images.recall(identifier, info, key)
+        request[READY] = lambda: site.images.at_hand.recall(identifier, info, key)
         return await send_body(request, derivative.body, validators, headers)
 
 
-class _Title(NamedTuple):
+class Title(NamedTuple):
     """What a saved derivative is called, before it is told what of the image it shows."""
 
     kind: Literal["attachment", "inline"]
@@ -86,22 +86,28 @@ class _Title(NamedTuple):
     described: bool = True
 
 
-async def _title(request: web.Request, prepared: PreparedImage) -> _Title | None:
+async def _title(request: web.Request, prepared: PreparedImage) -> Title | None:
     """The name by the query ``download``; without that, of whole images only: nobody saves a tile.
 
     What is merely shown is named after its identifier, because asking the profile may be slow.
     """
-    name = prepared.request.identifier.name
     asked = request.query.get("download") if request.rel_url.raw_query_string else None
     if asked is None or asked in _NO_DOWNLOAD:
-        return _Title("inline", name) if prepared.operation.is_full_region else None
+        return shown_title(prepared)
     if asked in _PLAIN_DOWNLOAD:
-        return _Title("attachment", await prepared.profile.resolve_filename(name))
-    return _Title("attachment", asked, described=False)
+        name = await prepared.profile.resolve_filename(prepared.request.identifier.name)
+        return Title("attachment", name)
+    return Title("attachment", asked, described=False)
+
+
+def shown_title(prepared: PreparedImage) -> Title | None:
+    """Of a derivative that is not asked for as a download."""
+    name = prepared.request.identifier.name
+    return Title("inline", name) if prepared.operation.is_full_region else None
 
 
 @functools.lru_cache(maxsize=1024)
-def _disposition(title: _Title, operation: Operation, page: int) -> str:
+def _disposition(title: Title, operation: Operation, page: int) -> str:
     name = posixpath.basename(title.name) if title.kind == "inline" else title.name
     description = describe(operation, page) if title.described else ""
     return content_disposition(title.kind, safe_filename(stem_of(name), operation.format, description))
@@ -116,7 +122,7 @@ def image_headers(image_id: str, prepared: PreparedImage) -> Mapping[str, str]:
     return {**caching_headers(validators, prepared.profile.options.cache_for), hdrs.LINK: link}
 
 
-def body_headers(prepared: PreparedImage, title: _Title | None = None) -> dict[str, str]:
+def body_headers(prepared: PreparedImage, title: Title | None = None) -> dict[str, str]:
     """What an answer carries that has a derivative for its body."""
     headers: dict[str, str] = {hdrs.CONTENT_TYPE: prepared.operation.format.media_type}
     if title is not None:

@@ -9,8 +9,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from iiif_server.errors import IIIFServerError, ServerBusy
-from iiif_server.telemetry.lines import printable, shortened
 from iiif_server.web.bodies import ClientGone
+from iiif_server.web.failures import failure_line, log_failure
 from iiif_server.web.queries import shown_target
 from iiif_server.web.refusals import RefusalLog
 from iiif_server.web.responses import error_document
@@ -132,8 +132,7 @@ def _hang_up(request: web.Request) -> web.Response:
 
 
 def _line(request: web.BaseRequest, error: IIIFServerError) -> str:
-    log = printable(shortened(error.log, 500))
-    return f"{request.method} {shown_target(request)}: {error.status} {log}"
+    return failure_line(request.method, shown_target(request), error)
 
 
 def _answer_by(request: web.Request, error: IIIFServerError) -> web.Response:
@@ -142,8 +141,7 @@ def _answer_by(request: web.Request, error: IIIFServerError) -> web.Response:
 
 def _answer_to(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, IIIFServerError):
-        level = logging.ERROR if error.status >= 500 else logging.INFO
-        logger.log(level, "%s", _line(request, error))
+        log_failure(request.method, shown_target(request), error)
         return _answer_by(request, error)
     if not isinstance(error, web.HTTPException):
         logger.error("%s %s failed", request.method, shown_target(request), exc_info=error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -30,7 +31,7 @@ from iiif_server.web.urls import PublicUrls
 REQUEST_ID: Final = "X-Request-ID"
 
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST"})
-_CLIENT_LEFT: Final = 499
+CLIENT_LEFT: Final = 499
 """What nginx made the usual status in logs of a request whose client left before an answer. Never sent."""
 
 _IMAGES: Final = frozenset({"image", "thumbnail", "preview", "identifier"})
@@ -123,11 +124,27 @@ class Observer:
         key = RequestKey(kind, self._profile(request), request.method, 200, tier)
         return Described(key, shown_target(request))
 
+    @contextmanager
+    def observed(self) -> Iterator[Trace]:
+        """A request that is answered without the framework; the task that answers is its own."""
+        trace = Trace(new_request_id())
+        CURRENT.set(trace)
+        self._in_progress += 1
+        try:
+            yield trace
+        finally:
+            self._in_progress -= 1
+
+    def left(self, described: Described, client: str, began: float) -> None:
+        """Count and log a request whose client left before an answer; see :meth:`repeated`."""
+        self._metrics.aborted.labels(described.key.kind).inc()
+        self.repeated(described, new_request_id(), client, began, 0)
+
     def repeated(self, described: Described, request_id: str, client: str, began: float, sent: int) -> None:
-        """Count and log a request that was answered at once.
+        """Count and log a request that was answered without the framework.
 
         Args:
-            described: the one that it repeats.
+            described: what it was.
             request_id: its own.
             client: the address that it came from.
             began: by ``time.perf_counter``.
@@ -146,7 +163,7 @@ class Observer:
         seconds = trace.elapsed()
         complete = _was_completed(task)
         sent = _bytes_sent(request, trace.response, complete=complete)
-        status = _CLIENT_LEFT if trace.response is None else trace.response.status
+        status = CLIENT_LEFT if trace.response is None else trace.response.status
         kind, method = kind_of(request), request.method
         if method not in _METHODS:
             method = "other"

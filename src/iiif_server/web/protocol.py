@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections, Refusal
-from iiif_server.web.doorway import DOORWAY, Doorway
+from iiif_server.web.doorway import DOORWAY, Asked, Doorway
 from iiif_server.web.heads import Wish, read_head
 from iiif_server.web.lingering import Refused
 from iiif_server.web.refusals import raw_refusal, refusal, status_of_malformed
@@ -45,6 +45,7 @@ class HttpProtocol(web.RequestHandler):
 
     __slots__ = (
         *(
+            "_asked",
             "_awaited",
             "_checking",
             "_connection",
@@ -73,7 +74,8 @@ class HttpProtocol(web.RequestHandler):
         # Whether aiohttp has had whole heads only, one at a time; and those that it has not begun with yet.
         self._is_plain = False
         self._awaited: deque[Wish | None] = deque()
-        # What came since it is asked whether there is room for the request before, which comes first in it.
+        self._asked: Asked | None = None
+        # What is not begun with before there is an answer: to the first of it, or to aiohttp's last request.
         self._held: list[bytes] | None = None
         self._is_paused = False
         self._connection: Connection | None = None
@@ -134,6 +136,8 @@ class HttpProtocol(web.RequestHandler):
         if self._doorway is not None:
             self._doorway.ahead -= sum(wish is not None for wish in self._awaited)
         self._awaited.clear()
+        if self._asked is not None:
+            self._asked.leave()
         super().connection_lost(exc)
 
     # What aiohttp calls.
@@ -186,6 +190,21 @@ class HttpProtocol(web.RequestHandler):
             self._connection.end()
         if wish is not None and self._doorway is not None:
             self._doorway.answers.learn(wish, request, task)
+        if _is_last(task):
+            self._held = None
+        elif self._held is not None and not self._awaited:
+            self._take_held()
+
+    def _take_held(self) -> None:
+        """Take what came meanwhile, in its turn."""
+        held, self._held = self._held or [], None
+        if self._wire is None or self._wire.is_closing():
+            return
+        if self._is_paused:
+            self._is_paused = False
+            self._wire.resume_reading()
+        for data in held:
+            self.data_received(data)
 
     def _has_ready_answer(self, data: bytes) -> bool:
         """Give the answer, if it is ready and the client has taken what it got before."""
@@ -194,25 +213,24 @@ class HttpProtocol(web.RequestHandler):
             self._is_plain = found
             self._awaited.append(None)
             return False
-        if (
-            self._awaited
-            or self._connection is None
-            or self._connection.requests
-            or self._wire is None
-            or self._wire.is_closing()
-            or self.unsent()
-            or self._doorway is None
-        ):
+        if self._connection is None or self._wire is None or self._wire.is_closing() or self._doorway is None:
+            self._leave(found)
+            return False
+        if self._awaited or self._connection.requests:
+            # Often its answer was sent just now: then this one need not take aiohttp's way as well.
+            self._held = [data]
+            return True
+        if self.unsent():
             self._leave(found)
             return False
         answer = self._doorway.answers.find(found, self._peer)
         if answer is not None:
             self._connection.answered()
             self._wire.writelines(answer)
-        elif self._doorway.is_full:
+        elif asked := self._doorway.ask(found, self._peer, functools.partial(self._told, found)):
             self._connection.begin()
+            self._asked = asked
             self._held = [data]
-            self._doorway.ask(found, self._peer, functools.partial(self._told, found))
         else:
             self._leave(found)
             return False
@@ -224,23 +242,21 @@ class HttpProtocol(web.RequestHandler):
         if self._doorway is not None:
             self._doorway.ahead += 1
 
-    def _told(self, wish: Wish, refusal: tuple[bytes, bytes] | None) -> None:
-        """Refuse what there is no room for; else hand it on. Then comes what came meanwhile."""
+    def _told(self, wish: Wish, answer: tuple[bytes, bytes] | None) -> None:
+        """Give the answer, or hand the wish on. Then comes what came meanwhile."""
         assert self._connection is not None
-        (data, *later), self._held = self._held or [b""], None
+        assert self._held is not None
+        data = self._held.pop(0)
+        self._asked = None
         self._connection.end()
         if self._wire is None or self._wire.is_closing():
             return
-        if refusal is not None:
-            self._wire.writelines(refusal)
+        if answer is not None:
+            self._wire.writelines(answer)
         else:
             self._leave(wish)
             self._pass_on(data, self._connection)
-        if self._is_paused:
-            self._is_paused = False
-            self._wire.resume_reading()
-        for more in later:
-            self.data_received(more)
+        self._take_held()
 
     def _hold(self, data: bytes) -> None:
         assert self._held is not None
@@ -298,6 +314,14 @@ class ProtocolFactory:
         self._refused.close()
         if self._doorway is not None:
             self._doorway.close()
+
+
+def _is_last(task: asyncio.Task[Any]) -> bool:
+    """Whether a request of aiohttp ended so that nothing more is answered on its connection."""
+    if task.cancelled() or task.exception() is not None:
+        return True
+    response, was_lost = task.result()
+    return was_lost or not response.keep_alive
 
 
 def _watched(handler: _Handler) -> _Handler:

@@ -12,13 +12,14 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 from lru import LRU
 
-from iiif_server.telemetry.timings import new_request_id
+from iiif_server.telemetry.timings import Tier, Trace, new_request_id
 from iiif_server.web.heads import Wish
 from iiif_server.web.observe import REQUEST_ID, Described, Observer
 from iiif_server.web.responses import COMMON_HEADERS
@@ -42,11 +43,13 @@ class Given(NamedTuple):
         head: see :func:`head_of`.
         body: all of it.
         described: the request.
+        again: gives the body for as long as the answer holds, then ``None``; only if it may be given again.
     """
 
     head: bytes
     body: bytes
     described: Described
+    again: Callable[[], bytes | None] | None = None
 
 
 Maker = Callable[[Wish], Given | None]
@@ -87,25 +90,39 @@ class ReadyAnswers:
         began = time.perf_counter()
         if self.is_stopped or (found := self._known_answer(wish) or self._made_answer(wish)) is None:
             return None
-        return self._complete(*found, client, began)
+        return self.give(found, client, began, new_request_id())
 
-    def give(self, given: Given, client: str, began: float) -> tuple[bytes, bytes]:
-        """Head and body of an answer that was made otherwise, which then counts as answered.
+    def was_ready(self, wish: Wish) -> bool:
+        """Whether there was an answer: likely it is one again, once it is known to be right."""
+        return wish in self._known
+
+    def observed(self) -> AbstractContextManager[Trace]:
+        """A request whose answer is made otherwise."""
+        return self._observer.observed()
+
+    def left(self, described: Described, client: str, began: float) -> None:
+        """The client left before there was an answer."""
+        self._observer.left(described, client, began)
+
+    def remember(self, wish: Wish, given: Given) -> None:
+        """Remember an answer that was made otherwise, if it may be given again: then from memory."""
+        if given.again is not None and not self.is_stopped and given.again() is not None:
+            key, target = given.described
+            described = Described(key._replace(tier=Tier.MEMORY), target)
+            self._known[wish] = _Answer(given.head, given.again, described)
+
+    def give(self, given: Given, client: str, began: float, request_id: str) -> tuple[bytes, bytes]:
+        """Head and body of an answer, which then counts as answered.
 
         Args:
             given: the answer.
             client: the address of who asked for it.
             began: when it was asked for, by ``time.perf_counter``.
+            request_id: of the request.
         """
-        return self._complete(*given, client, began)
-
-    def _complete(
-        self, head: bytes, body: bytes, described: Described, client: str, began: float
-    ) -> tuple[bytes, bytes]:
-        request_id = new_request_id()
-        self._observer.repeated(described, request_id, client, began, len(body))
+        self._observer.repeated(given.described, request_id, client, began, len(given.body))
         rest = f"{hdrs.DATE}: {_date(int(time.time()))}\r\n{REQUEST_ID}: {request_id}\r\n\r\n"
-        return head + rest.encode(), body
+        return given.head + rest.encode(), given.body
 
     def learn(self, wish: Wish, request: web.BaseRequest, task: asyncio.Task[Any]) -> None:
         """Remember the answer to a wish, if it may be given again.
@@ -125,15 +142,12 @@ class ReadyAnswers:
         head = _head(response.status, str(response.reason), response.headers)
         self._known[wish] = _Answer(head, body, self._observer.described(request))
 
-    def _known_answer(self, wish: Wish) -> tuple[bytes, bytes, Described] | None:
+    def _known_answer(self, wish: Wish) -> Given | None:
         answer = self._known.get(wish)
         if answer is None:
             return None
         body = answer.body()
-        if body is None:
-            del self._known[wish]
-            return None
-        return answer.head, body, answer.described
+        return None if body is None else Given(answer.head, body, answer.described)
 
     def _made_answer(self, wish: Wish) -> Given | None:
         try:
