@@ -61,7 +61,7 @@ class _Connection:
     def __init__(self, port: int, selector: BaseSelector) -> None:
         self._port, self._selector = port, selector
         self._socket: socket.socket | None = None
-        self._keep = self._done = False
+        self._keep = self._done = self._is_kept = False
 
     def ask(self, prefix: str, answer: Answer, *, keep: bool) -> None:
         """Send a request; what comes goes into the answer."""
@@ -81,7 +81,7 @@ class _Connection:
             self._parser.feed_data(self._room[:size])
         except (OSError, httptools.HttpParserError):
             size = 0
-        if not size or (self._done and not self._parser.should_keep_alive()):
+        if not size or (self._done and not self._is_kept):
             self.close()
         return self._done or not size
 
@@ -99,6 +99,7 @@ class _Connection:
 
     def on_message_complete(self) -> None:
         self.answer.status = self._parser.get_status_code()
+        self._is_kept = self._parser.should_keep_alive()  # afterwards the parser says no, whatever came
         self._done = True
 
 
