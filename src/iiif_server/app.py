@@ -123,11 +123,16 @@ def build_app(config: Config, plugins: Plugins, share: Share = ALONE) -> web.App
     app[HTTP_OPTIONS] = options
     app[CONNECTIONS] = _connections(config)
     app[SEND_TIMEOUT] = config.send_timeout
-    app[DOORWAY] = Doorway(ReadyAnswers(observer), refusals)
     app.on_response_prepare.extend((add_common_headers, observer.tell))
     app.cleanup_ctx.append(
         functools.partial(
-            _run_site, config=config, plugins=plugins, share=share, metrics=metrics, observer=observer
+            _run_site,
+            config=config,
+            plugins=plugins,
+            share=share,
+            metrics=metrics,
+            observer=observer,
+            refusals=refusals,
         )
     )
     app.on_shutdown.append(_stop_taking_requests)
@@ -188,6 +193,7 @@ async def _run_site(
     share: Share,
     metrics: Metrics,
     observer: Observer,
+    refusals: RefusalLog,
 ) -> AsyncIterator[None]:
     """Start the pool, the caches and the profiles, and end them in reverse."""
     app[ASSETS] = await asyncio.to_thread(load_assets)
@@ -230,15 +236,9 @@ async def _run_site(
             thumbnail_width=config.thumbnail_width,
             preview_width=config.preview_width,
         )
-        _open(app[DOORWAY], app[SITE])
+        wishes = ImageWishes(app[SITE])
+        app[DOORWAY] = Doorway(ReadyAnswers(observer, wishes.stored_tile), wishes, observer, refusals)
         yield
-
-
-def _open(doorway: Doorway, site: Site) -> None:
-    """What is answered and refused before the framework sees the request."""
-    wishes = ImageWishes(site)
-    doorway.answers.maker = wishes.stored_tile
-    doorway.room = wishes
 
 
 def _download_limits(config: Config) -> DownloadLimits:

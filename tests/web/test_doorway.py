@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import operator
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -31,15 +32,21 @@ KEY = RequestKey("image", "", "GET", 200, "disk")
 class Site:
     """Refuses what its refuser says, and answers all else with its path."""
 
-    def __init__(self, port: int, app: web.Application, metrics: Metrics) -> None:
+    def __init__(self, port: int, app: web.Application) -> None:
         self.port = port
-        self.metrics = metrics
-        self.connections = app[CONNECTIONS]
-        self.doorway = app[DOORWAY]
-        self.doorway.room = self
+        self.metrics = Metrics()
+        self.connections = app[CONNECTIONS] = Connections(ConnectionLimits())
+        observer = Observer(
+            self.metrics, PublicUrls(), frozenset(), None, access_log=False, server_timing=False
+        )
+        answers = ReadyAnswers(observer, lambda _: None)
+        self.doorway = app[DOORWAY] = Doorway(
+            answers, self, observer, RefusalLog(), at_once=4, pause=0.02, most_waiting=8
+        )
         self.has_room: Callable[[int], bool] = lambda _: False
         self.asked: list[bytes] = []
         self.looks: list[int] = []
+        self.begun: list[bytes] = []
         self.decide: Callable[[Wish], bool] = lambda wish: b"refused" in wish.target
         self.bring: Callable[[Wish, Trace], Awaitable[Given | Refused | None]] = self._bring
         self.gate = asyncio.Event()
@@ -73,6 +80,7 @@ class Site:
         return Described(RequestKey("image", "", "GET", status, ""), wish.target.decode())
 
     async def _bring(self, wish: Wish, _: Trace) -> Given | None:
+        self.begun.append(wish.target)
         body = wish.target + b" as it is stored"
         return Given(head_of(200, {}, len(body)), body, Described(KEY, wish.target.decode()))
 
@@ -101,13 +109,9 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    metrics = Metrics()
-    observer = Observer(metrics, PublicUrls(), frozenset(), None, access_log=False, server_timing=False)
     app = web.Application()
-    app[CONNECTIONS] = Connections(ConnectionLimits())
-    app[DOORWAY] = Doorway(ReadyAnswers(observer), RefusalLog(), at_once=4, pause=0.02, most_waiting=8)
     (sock,) = listen("127.0.0.1", 0)
-    made = Site(sock.getsockname()[1], app, metrics)
+    made = Site(sock.getsockname()[1], app)
     serving = ServedApplication(app)
     try:
         await serving.start([sock])
@@ -406,35 +410,21 @@ async def test_whoever_leaves_while_an_answer_is_made_leaves_nothing(site: Site)
 
 async def test_whoever_leaves_before_it_is_begun_is_not_in_the_way(site: Site) -> None:
     """Neither while there is room nor while there is none is anything begun for them."""
-    begun: list[bytes] = []
-
-    async def bring(wish: Wish, trace: Trace) -> Given | None:
-        begun.append(wish.target)
-        return await site._bring(wish, trace)
-
-    site.bring = bring
     told: list[object] = []
-    for has_room in (True, False):
-        site.has_room = lambda _, has_room=has_room: has_room  # type: ignore[misc]
+    for places in (1, 0):
+        site.has_room = functools.partial(operator.gt, places)
         asked = site.doorway.ask(Wish(b"/stored", b"here", None, None), "", told.append)
         assert asked is not None
         asked.leave()
     async with asyncio.timeout(10):
         while site.counted(499) < 2:
             await asyncio.sleep(0.01)
-    assert (begun, told, site.doorway.ahead) == ([], [], 0)
+    assert (site.begun, told, site.doorway.ahead) == ([], [], 0)
 
 
 async def test_many_at_once_find_no_more_room_than_there_is(site: Site) -> None:
     """In one turn of the event loop: those let in count before anything is begun for them."""
-    begun: list[bytes] = []
-
-    async def bring(wish: Wish, trace: Trace) -> Given | None:
-        begun.append(wish.target)
-        return await site._bring(wish, trace)
-
-    site.bring = bring
-    site.has_room = lambda ahead: ahead + len(begun) < 3
+    site.has_room = lambda ahead: ahead + len(site.begun) < 3
     told: list[tuple[bytes, bytes] | None] = []
     wish = Wish(b"/stored/refused", b"here", None, None)
     for _ in range(10):

@@ -298,11 +298,10 @@ def test_a_proxys_word_is_heard(server: ServerFactory, images: Path, tmp_path: P
 
 def test_what_fails_unforeseen_is_left_to_the_framework(caplog: pytest.LogCaptureFixture) -> None:
     observer = Observer(Metrics(), PublicUrls(), frozenset(), None, access_log=False, server_timing=False)
-    answers = ReadyAnswers(observer)
 
     def fail(_: Wish) -> None:
         raise RuntimeError("a mistake")
 
-    answers.maker = fail
+    answers = ReadyAnswers(observer, fail)
     assert answers.find(Wish(b"/a", b"a", None, None), "192.0.2.1") is None
     assert caplog.messages == ["a ready answer could not be made"]

@@ -17,7 +17,7 @@ from aiohttp import web
 from iiif_server.errors import ServerBusy
 from iiif_server.telemetry.timings import Trace, new_request_id
 from iiif_server.web.heads import Wish
-from iiif_server.web.observe import CLIENT_LEFT, Described
+from iiif_server.web.observe import CLIENT_LEFT, Described, Observer
 from iiif_server.web.ready import Given, ReadyAnswers
 from iiif_server.web.refusals import RefusalLog
 
@@ -62,28 +62,6 @@ class Room(Protocol):
 
     def describe(self, wish: Wish, status: int) -> Described:
         """What is noted of a wish that ended so."""
-
-
-class _Endless:
-    """There is room for everything."""
-
-    def is_full(self, _ahead: int) -> bool:
-        return False
-
-    def takes_work(self, _wish: Wish) -> bool:
-        return True
-
-    async def look(self, wishes: Sequence[Wish], _ahead: int) -> Sequence[Refused | None]:
-        return [None] * len(wishes)
-
-    def unseen(self, _wish: Wish, _ahead: int) -> Refused | None:
-        return None
-
-    def fetch(self, _wish: Wish) -> Fetch | None:
-        return None
-
-    def describe(self, _wish: Wish, _status: int) -> Described:
-        raise NotImplementedError  # nobody waits for anything
 
 
 class Asked:
@@ -134,6 +112,8 @@ class Doorway:
 
     Args:
         answers: that are ready.
+        room: that there is.
+        observer: counts and logs what is answered here like all else.
         refusals: where it is told that there was no room.
         at_once: wishes that are looked at together.
         pause: seconds between that, and until those beyond it are refused.
@@ -141,13 +121,14 @@ class Doorway:
 
     Attributes:
         answers: that are ready.
-        room: that there is.
         ahead: wishes let in that nobody has begun with. Hundreds may come in one turn of the event loop.
     """
 
     def __init__(
         self,
         answers: ReadyAnswers,
+        room: Room,
+        observer: Observer,
         refusals: RefusalLog,
         *,
         at_once: int = _AT_ONCE,
@@ -155,8 +136,9 @@ class Doorway:
         most_waiting: int = _MOST_WAITING,
     ) -> None:
         self.answers = answers
-        self.room: Room = _Endless()
         self.ahead = 0
+        self._room = room
+        self._observer = observer
         self._refusals = refusals
         self._at_once = at_once
         self._pause = pause
@@ -177,9 +159,9 @@ class Doorway:
         if self.answers.is_stopped:
             return None
         asked = Asked(wish, client, tell)
-        if not self.room.is_full(self.ahead):
+        if not self._room.is_full(self.ahead):
             return asked if self._fetch(asked) else None
-        if not self.room.takes_work(wish) or self.answers.was_ready(wish):
+        if not self._room.takes_work(wish) or self.answers.was_ready(wish):
             return None
         self._waiting.append(asked)
         if self._looking is None:
@@ -212,7 +194,7 @@ class Doorway:
 
     def _unseen(self, wish: Wish) -> Refused | None:
         try:
-            return self.room.unseen(wish, self.ahead)
+            return self._room.unseen(wish, self.ahead)
         except Exception:
             logger.exception("it could not be refused for want of room")
             return None
@@ -220,7 +202,7 @@ class Doorway:
     async def _look(self) -> None:
         try:
             while self._waiting:
-                while self._waiting and not self.room.is_full(self.ahead):
+                while self._waiting and not self._room.is_full(self.ahead):
                     self._tell(self._waiting.popleft(), None)
                 asked = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
                 refused = await self._decide([one.wish for one in asked])
@@ -232,7 +214,7 @@ class Doorway:
 
     async def _decide(self, wishes: Sequence[Wish]) -> Sequence[Refused | None]:
         try:
-            return await self.room.look(wishes, self.ahead)
+            return await self._room.look(wishes, self.ahead)
         except Exception:
             logger.exception("it could not be told whether there is room")  # the framework tells
             return [None] * len(wishes)
@@ -261,7 +243,7 @@ class Doorway:
     def _fetch(self, asked: Asked) -> bool:
         """Have an answer brought, if that can be had."""
         try:
-            fetch = self.room.fetch(asked.wish)
+            fetch = self._room.fetch(asked.wish)
         except Exception:
             logger.exception("it could not be told whether there is an answer")  # the framework tells
             return False
@@ -276,7 +258,7 @@ class Doorway:
     async def _bring(self, asked: Asked, fetch: Fetch) -> None:
         self.ahead -= 1
         asked.has_begun = True
-        with self.answers.observed() as trace:
+        with self._observer.observed() as trace:
             found = None
             try:
                 found = await fetch(trace)
@@ -292,7 +274,7 @@ class Doorway:
             self._left(asked)
 
     def _left(self, asked: Asked) -> None:
-        self.answers.left(self.room.describe(asked.wish, CLIENT_LEFT), asked.client, asked.began)
+        self._observer.left(self._room.describe(asked.wish, CLIENT_LEFT), asked.client, asked.began)
 
 
 DOORWAY = web.AppKey("doorway", Doorway)

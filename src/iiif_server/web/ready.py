@@ -12,14 +12,13 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 from lru import LRU
 
-from iiif_server.telemetry.timings import Tier, Trace, new_request_id
+from iiif_server.telemetry.timings import Tier, new_request_id
 from iiif_server.web.heads import Wish
 from iiif_server.web.observe import REQUEST_ID, Described, Observer
 from iiif_server.web.responses import COMMON_HEADERS
@@ -69,16 +68,17 @@ class ReadyAnswers:
 
     Args:
         observer: counts them and logs them like all others.
+        make: an answer that was not given before.
 
     Attributes:
-        maker: of answers that were not given before.
+        is_stopped: no more are given.
     """
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self._known: LRU[Wish, _Answer] = LRU(_KEPT)
+    def __init__(self, observer: Observer, make: Maker) -> None:
         self.is_stopped = False
-        self.maker: Maker = lambda _: None
+        self._observer = observer
+        self._make = make
+        self._known: LRU[Wish, _Answer] = LRU(_KEPT)
 
     def find(self, wish: Wish, client: str) -> tuple[bytes, bytes] | None:
         """Head and body of the answer to a wish, which then counts as answered; ``None`` if there is none.
@@ -95,14 +95,6 @@ class ReadyAnswers:
     def was_ready(self, wish: Wish) -> bool:
         """Whether there was an answer: likely it is one again, once it is known to be right."""
         return wish in self._known
-
-    def observed(self) -> AbstractContextManager[Trace]:
-        """A request whose answer is made otherwise."""
-        return self._observer.observed()
-
-    def left(self, described: Described, client: str, began: float) -> None:
-        """The client left before there was an answer."""
-        self._observer.left(described, client, began)
 
     def remember(self, wish: Wish, given: Given) -> None:
         """Remember an answer that was made otherwise, if it may be given again: then from memory."""
@@ -151,7 +143,7 @@ class ReadyAnswers:
 
     def _made_answer(self, wish: Wish) -> Given | None:
         try:
-            return self.maker(wish)
+            return self._make(wish)
         except Exception:
             logger.exception("a ready answer could not be made")  # the framework answers, or tells why not
             return None
