@@ -1,6 +1,7 @@
 """A lasting failure writes one line a minute."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,3 +36,16 @@ def test_a_line_that_is_left_out_is_not_made(caplog: pytest.LogCaptureFixture) -
         log.log(logging.WARNING, line)
     assert caplog.messages == ["refused"]
     assert made == ["line"]
+
+
+def test_what_comes_while_a_line_is_written_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure is met by several threads at once."""
+
+    def meanwhile() -> str:
+        with ThreadPoolExecutor(1) as another:
+            another.submit(log.log, logging.WARNING, "disk full").result(10)
+        return "disk full"
+
+    log = ThrottledLog(logging.getLogger("test"), interval=60, clock=lambda: 1000.0)
+    log.log(logging.WARNING, meanwhile)
+    assert caplog.messages == ["disk full"]

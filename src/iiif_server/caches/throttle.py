@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
 
 class ThrottledLog:
-    """At most one line per interval; the next one tells how many were left out.
+    """At most one line per interval, from whatever threads; the next one tells how many were left out.
 
     Args:
         logger: where the lines go.
@@ -22,16 +23,18 @@ class ThrottledLog:
         self._logger = logger
         self._interval = interval
         self._clock = clock
+        self._lock = threading.Lock()
         self._next: float | None = None
         self._suppressed = 0
 
     def log(self, level: int, message: str | Callable[[], str]) -> None:
         """Log a line, or count it if one was logged a moment ago; then what makes the line is not called."""
-        now = self._clock()
-        if self._next is not None and now < self._next:
-            self._suppressed += 1
-            return
-        note = f" ({self._suppressed} similar messages suppressed)" if self._suppressed else ""
+        with self._lock:
+            now = self._clock()
+            if self._next is not None and now < self._next:
+                self._suppressed += 1
+                return
+            suppressed, self._suppressed = self._suppressed, 0
+            self._next = now + self._interval
+        note = f" ({suppressed} similar messages suppressed)" if suppressed else ""
         self._logger.log(level, "%s%s", message() if callable(message) else message, note)
-        self._next = now + self._interval
-        self._suppressed = 0
