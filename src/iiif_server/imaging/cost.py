@@ -129,7 +129,7 @@ def pyramid_memory(image: Dimensions, decoding: Decoding, settings: RenderSettin
     if not all(isinstance(each, Lossless) for each in plans):
         memory = max(decoding_memory(decoding, pixels), pixels * samples + levels)
     if isinstance(plans[0], Lossless):
-        besides = decoding_memory(decoding, pixels // 4) + levels
+        besides = max(decoding_memory(decoding, pixels // 4), levels)
         cutting = sheet_memory(image, decoding)
         if pixels > PIXELS_AT_ONCE:  # written anew before, if it can't be cut in strips
             cutting = min(cutting, decoding.coefficients + 4 * decoding.file)
