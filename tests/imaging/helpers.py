@@ -1,6 +1,7 @@
 """Pictures made on the spot, and one call from a request's text to its pixels."""
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,21 @@ def picture(
     width: int, height: int, *, bands: int = 3, seed: int = 5, noise: float = 6, rings: float = 90
 ) -> Image.Image:
     """Gradients, rings and a little noise; the same every time, and alike under no symmetry."""
+    return Image.fromarray(_drawn(width, height, bands, seed, noise, rings))
+
+
+@lru_cache(maxsize=4)
+def _drawn(width: int, height: int, bands: int, seed: int, noise: float, rings: float) -> NDArray[np.uint8]:
+    """Drawn once for several tests; nobody can write into it."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     across, down = x / max(1, width - 1), y / max(1, height - 1)
     waves = np.sin(((across - 0.3) ** 2 + (down - 0.7) ** 2) * rings)
     grain = np.random.default_rng(seed).normal(0, noise, (height, width))
     channels = [30 + 180 * across + 20 * waves + grain, 40 + 170 * down, 120 + 90 * waves, 255 * across]
     pixels = np.clip(np.dstack(channels[:bands]), 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels[:, :, 0] if bands == 1 else pixels)
+    pixels = np.ascontiguousarray(pixels[:, :, 0] if bands == 1 else pixels)
+    pixels.setflags(write=False)
+    return pixels
 
 
 def jpeg(image: Image.Image, **options: Any) -> bytes:
