@@ -5,7 +5,7 @@ import json
 import signal
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -92,6 +92,36 @@ async def test_processes_share_port_and_workers(serving: ServerProcess) -> None:
         assert clients.failures == {}
         child.suspend()  # the other one answers alone
         child.resume()
+
+
+async def test_kept_connections_are_shared(serving: ServerProcess) -> None:
+    """Often to the last one: where all processors are busy, a process may come too late for its turn."""
+    connections = 6
+    even = 0
+    for _ in range(20):
+        async with AsyncExitStack() as stack:
+            for _ in range(connections):
+                stream = await asyncio.open_connection("127.0.0.1", serving.port)
+                stack.push_async_callback(closed, stream[1])
+                stream[1].write(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+                await stream[0].readuntil(b"\r\n\r\n")
+            even += {len(established(child)) for child in children(serving)} == {connections // 2}
+        await eventually(
+            lambda: not any(established(child) for child in children(serving)), 5, "they are closed"
+        )
+        if even == 5:
+            break
+    assert even == 5
+
+
+def established(process: psutil.Process) -> list[object]:
+    """Connections that a process has."""
+    return [each for each in process.net_connections("tcp") if each.status == psutil.CONN_ESTABLISHED]
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_the_supervisor_is_small(serving: ServerProcess) -> None:

@@ -13,6 +13,7 @@ from iiif_server.execution.pool import WorkerStartFailed
 from iiif_server.serving import application
 from iiif_server.serving.listening import listen
 from iiif_server.serving.server import Server
+from iiif_server.serving.tally import Tally
 
 
 class Made:
@@ -75,7 +76,7 @@ def made():
 @pytest.fixture
 async def serving(made):
     sockets = listen("127.0.0.1", 0)
-    server = Server(sockets)
+    server = Server(sockets, Tally.alone())
     await server.start(made.builder("first"))
     yield server, sockets[0].getsockname()[1]
     await server.close()

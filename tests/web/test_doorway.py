@@ -13,6 +13,7 @@ from aiohttp import web
 from iiif_server.errors import ServerBusy
 from iiif_server.serving.application import ServedApplication
 from iiif_server.serving.listening import listen
+from iiif_server.serving.tally import Tally
 from iiif_server.telemetry.metrics import Metrics, RequestKey
 from iiif_server.telemetry.timings import Trace
 from iiif_server.web.connections import CONNECTIONS, ConnectionLimits, Connections
@@ -112,7 +113,7 @@ async def site() -> AsyncIterator[Site]:
     app = web.Application()
     (sock,) = listen("127.0.0.1", 0)
     made = Site(sock.getsockname()[1], app)
-    serving = ServedApplication(app)
+    serving = ServedApplication(app, Tally.alone())
     try:
         await serving.start([sock])
         yield made

@@ -11,6 +11,7 @@ from aiohttp import web
 from iiif_server.serving import application
 from iiif_server.serving.application import ServedApplication
 from iiif_server.serving.listening import listen
+from iiif_server.serving.tally import Tally
 from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections
 from iiif_server.web.protocol import HTTP_OPTIONS
 
@@ -109,7 +110,7 @@ def serve(monkeypatch):
         app[HTTP_OPTIONS] = {"max_line_size": 8192, "max_field_size": 16384, "lingering_time": SHORT}
         (sock,) = listen("127.0.0.1", 0)
         site = Site(sock.getsockname()[1], app)
-        serving = ServedApplication(app)
+        serving = ServedApplication(app, Tally.alone())
         try:
             await serving.start([sock])
             yield site

@@ -20,9 +20,10 @@ from iiif_server.config.shares import Share
 from iiif_server.errors import ConfigurationError
 from iiif_server.execution.pool import WorkerStartFailed
 from iiif_server.plugins import Plugins
+from iiif_server.serving.accepting import Acceptor
 from iiif_server.serving.descriptors import make_room
-from iiif_server.serving.listening import BACKLOG
 from iiif_server.serving.orders import Orders
+from iiif_server.serving.tally import Tally
 from iiif_server.web.connections import Connections
 from iiif_server.web.protocol import ProtocolFactory
 from iiif_server.workshop import read_config, read_directory
@@ -86,12 +87,14 @@ class ServedApplication:
 
     Args:
         app: not started yet.
+        tally: of the connections of all processes.
     """
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, tally: Tally) -> None:
         self._app = app
+        self._tally = tally
         self._is_ending = False
-        self._listeners: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
         self._factory: ProtocolFactory | None = None
         self._sweeping: asyncio.Task[None] | None = None
         app.on_response_prepare.append(self._announce_end)
@@ -113,12 +116,11 @@ class ServedApplication:
             connections = factory.connections
             connections.most = make_room(connections.limits.most)
             self._sweeping = asyncio.create_task(_keep_sweeping(connections), name="connection limits")
-            loop = asyncio.get_running_loop()
-            for sock in sockets:
-                # Not by one of aiohttp's sites: those make protocols without limits.
-                self._listeners.append(await loop.create_server(factory, sock=sock.dup(), backlog=BACKLOG))
+            connections.changed = self._tally.add
+            # Not by one of aiohttp's sites: those make protocols without limits.
+            self._acceptors = [Acceptor(sock, factory, self._tally) for sock in sockets]
         except BaseException as error:
-            self._close_listeners()
+            self._close_acceptors()
             await self._clean_up()
             if isinstance(error, WorkerStartFailed):
                 reason = f"The image workers can't be started: {error.reason}"
@@ -135,7 +137,7 @@ class ServedApplication:
         Args:
             hurry: set when idle connections are to be closed at once; ``None`` if they are from the start.
         """
-        self._close_listeners()
+        self._close_acceptors()
         self._is_ending = True
         if self._factory is not None:
             self._factory.begin_to_end()
@@ -150,9 +152,9 @@ class ServedApplication:
                     await server.shutdown(SHUTDOWN_SECONDS)
         await self._clean_up()
 
-    def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+    def _close_acceptors(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
 
     async def _clean_up(self) -> None:
         if self._factory is not None:

@@ -27,6 +27,7 @@ from iiif_server.serving.logs import logging_to_standard_error
 from iiif_server.serving.loops import loop_factory
 from iiif_server.serving.orders import Orders
 from iiif_server.serving.server import Build, Server
+from iiif_server.serving.tally import Tally
 from iiif_server.telemetry.logs import log_format_in_use
 
 BuildFrom = Callable[[Orders], web.Application]
@@ -39,8 +40,8 @@ def serve(
     """Serve until told to end; returns the exit code.
 
     Args:
-        descriptors: of the socket that orders come by, of those to listen on, and if the first order says so
-            of the one to ask for workers by.
+        descriptors: of the socket that orders come by, of the tally of connections, of the sockets to listen
+            on, and if the first order says so of the one to ask for workers by.
         parent: process id of the supervisor.
         plugins: that were loaded before this process was forked.
         known: what was read before then.
@@ -61,7 +62,9 @@ async def _serve(descriptors: Sequence[int], plugins: Plugins, known: Read | Non
     if first is None:
         return 1
     orders = Orders(**first["orders"])
-    listeners, fork_server = descriptors[1:], None
+    tally = Tally.shared(descriptors[1], orders.process)
+    os.close(descriptors[1])
+    listeners, fork_server = descriptors[2:], None
     if first["shares_workers"]:
         *listeners, fork_server = listeners
     sockets = [socket.socket(fileno=descriptor) for descriptor in listeners]
@@ -70,7 +73,7 @@ async def _serve(descriptors: Sequence[int], plugins: Plugins, known: Read | Non
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
     texts: asyncio.Queue[str] = asyncio.Queue()
     ears = asyncio.create_task(_listen(control, end, texts))
-    server = Server(sockets)
+    server = Server(sockets, tally)
     try:
         await server.run(_start_and_reload(server, orders, build_from, control, texts), end)
     except ConfigurationError as error:

@@ -50,6 +50,7 @@ class Place:
     Args:
         index: its number.
         owner: decides.
+        tally: descriptor of the tally of connections.
         sockets: that the process is to listen on.
 
     Attributes:
@@ -57,11 +58,12 @@ class Place:
         failures: how many processes in a row were of no use, or not for long.
     """
 
-    def __init__(self, index: int, owner: Owner, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, index: int, owner: Owner, tally: int, sockets: Sequence[socket.socket]) -> None:
         self.serves: Orders | None = None
         self.failures = 0
         self._index = index
         self._owner = owner
+        self._tally = tally
         self._sockets = sockets
         self._process: ServerProcess | None = None
         self._closing = asyncio.Event()
@@ -111,7 +113,7 @@ class Place:
         process = self._process = ServerProcess()
         own = replace(orders, process=self._index)
         owner = self._owner
-        problems = await process.start(owner.spawner, own, self._sockets, owner.fork_server)
+        problems = await process.start(owner.spawner, own, self._tally, self._sockets, owner.fork_server)
         if problems:
             process.kill()
             await self._reap(process)

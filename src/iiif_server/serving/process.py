@@ -46,6 +46,7 @@ class ServerProcess:
         self,
         spawner: Spawner,
         orders: Orders,
+        tally: int,
         sockets: Sequence[socket.socket],
         fork_server: socket.socket | None = None,
     ) -> Sequence[str]:
@@ -54,14 +55,16 @@ class ServerProcess:
         Args:
             spawner: starts it.
             orders: what it is to serve.
+            tally: descriptor of the tally of connections.
             sockets: that it is to listen on.
             fork_server: what it is to ask for workers by, if processes share who forks them.
         """
         ours, theirs = socket.socketpair()
-        inherited = [theirs, *sockets, *([fork_server] if fork_server else [])]
+        given = [*sockets, *([fork_server] if fork_server else [])]
         try:
             with theirs:
-                self._process = await spawner.spawn([sock.fileno() for sock in inherited], START_SECONDS)
+                descriptors = [theirs.fileno(), tally, *(sock.fileno() for sock in given)]
+                self._process = await spawner.spawn(descriptors, START_SECONDS)
             self._control = await Control.over(ours)
         except OSError as error:  # out of descriptors, processes, memory
             ours.close()

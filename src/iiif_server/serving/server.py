@@ -14,6 +14,7 @@ from aiohttp import web, web_app
 
 from iiif_server.serving.application import ServedApplication
 from iiif_server.serving.signals import END_SECONDS, end_within
+from iiif_server.serving.tally import Tally
 
 Build = Callable[[], web.Application]
 """Reads the configuration and makes an application. Blocks: called in a thread."""
@@ -24,10 +25,12 @@ class Server:
 
     Args:
         sockets: that listen already.
+        tally: of the connections of all processes.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], tally: Tally) -> None:
         self._sockets = sockets
+        self._tally = tally
         self._current: ServedApplication | None = None
         self._former: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -44,6 +47,7 @@ class Server:
         ending = asyncio.create_task(end.wait())
         await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
         end_within(END_SECONDS)
+        self._tally.end()
         for sock in self._sockets:
             sock.close()
         ending.cancel()
@@ -61,6 +65,7 @@ class Server:
             ConfigurationError: it can't be made or started; nothing is left running.
         """
         self._current = await self._started(build)
+        self._tally.begin()
 
     async def reload(self, build: Build) -> None:
         """Serve another application, and end the former one once its requests are answered.
@@ -92,7 +97,7 @@ class Server:
             await self._end_of_former()
 
     async def _started(self, build: Build) -> ServedApplication:
-        application = ServedApplication(await asyncio.to_thread(build))
+        application = ServedApplication(await asyncio.to_thread(build), self._tally)
         await application.start(self._sockets)
         return application
 

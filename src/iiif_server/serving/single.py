@@ -22,6 +22,7 @@ from iiif_server.serving.loops import loop_factory
 from iiif_server.serving.orders import Orders
 from iiif_server.serving.server import Server
 from iiif_server.serving.signals import Signals, exit_at_once
+from iiif_server.serving.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def run_single(orders: Orders, host: str, port: int) -> int:
 
 async def _serve(orders: Orders, plugins: Plugins, sockets: Sequence[socket.socket]) -> int:
     signals = Signals(exit_at_once)
-    server = Server(sockets)
+    server = Server(sockets, Tally.alone())
     await server.run(_start_and_reload(server, orders, plugins, sockets, signals.reload), signals.end)
     return 0
 

@@ -31,6 +31,7 @@ from iiif_server.serving.place import Place
 from iiif_server.serving.process import START_SECONDS
 from iiif_server.serving.signals import END_SECONDS, Signals, exit_at_once
 from iiif_server.serving.spawning import Spawner
+from iiif_server.serving.tally import tally_file
 from iiif_server.telemetry.sharing import multiprocess_environment
 
 logger = logging.getLogger(__name__)
@@ -53,13 +54,14 @@ def run_supervisor(orders: Orders, host: str, port: int) -> int:
         spawner.prepare(orders)
         stack.enter_context(logging_to_standard_error())
         sockets = [stack.enter_context(sock) for sock in listen(host, port)]
-        return asyncio.run(_supervise(orders, sockets, spawner, counts))
+        tally = stack.enter_context(tally_file(orders.processes))
+        return asyncio.run(_supervise(orders, tally, sockets, spawner, counts))
 
 
 async def _supervise(
-    orders: Orders, sockets: Sequence[socket.socket], spawner: Spawner, counts: Path | None
+    orders: Orders, tally: int, sockets: Sequence[socket.socket], spawner: Spawner, counts: Path | None
 ) -> int:
-    return await Supervisor(orders, sockets, spawner, counts).run()
+    return await Supervisor(orders, tally, sockets, spawner, counts).run()
 
 
 class Supervisor:
@@ -67,6 +69,7 @@ class Supervisor:
 
     Args:
         orders: what they serve, and how many they are.
+        tally: descriptor of the tally of their connections.
         sockets: that they listen on.
         spawner: starts them.
         counts: a directory in which they count together.
@@ -77,13 +80,18 @@ class Supervisor:
     """
 
     def __init__(
-        self, orders: Orders, sockets: Sequence[socket.socket], spawner: Spawner, counts: Path | None = None
+        self,
+        orders: Orders,
+        tally: int,
+        sockets: Sequence[socket.socket],
+        spawner: Spawner,
+        counts: Path | None = None,
     ) -> None:
         self.orders = orders
         self.spawner = spawner
         self._counts = counts
         self._sockets = sockets
-        self._places = [Place(index, self, sockets) for index in range(orders.processes)]
+        self._places = [Place(index, self, tally, sockets) for index in range(orders.processes)]
         self._one_ready = asyncio.Event()
         self._all_ready = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -161,6 +161,7 @@ class Connections:
         all: that are open.
         heads: those of which the head of a request is awaited.
         counts: what happened so far.
+        changed: told how many connections came; negative if they went.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class Connections:
         self.all: dict[Connection, None] = {}
         self.heads = _Queue(limits.head_seconds)
         self.counts = Counter({"accepted": 0, "refused": 0, "evicted": 0, "late": 0, "stalled": 0})
+        self.changed: Callable[[int], None] = lambda _: None
         self._is_proxy = is_proxy
         self._idle = _Queue(limits.idle_seconds)
         self._resting = _Queue(PROXY_IDLE_SECONDS)
@@ -208,6 +210,7 @@ class Connections:
             )
         connection = Connection(self, link, client, self._resting if is_proxy else self._idle)
         self.all[connection] = None
+        self.changed(1)
         if client:
             self._clients[client] += 1
         connection.wait(self.heads)
@@ -219,6 +222,7 @@ class Connections:
         if connection not in self.all:
             return
         del self.all[connection]
+        self.changed(-1)
         if client := connection.client:
             self._clients[client] -= 1
             if not self._clients[client]:
