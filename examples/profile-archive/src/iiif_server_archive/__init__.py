@@ -129,7 +129,7 @@ class ArchiveProfile(Profile[ArchiveOptions]):
                         log=f"{url}: {response.status}, {response.content_type}",
                     )
                 await writer.expect(response.content_length or 0)
-                async for chunk in response.content.iter_any():
+                async for chunk in response.content.iter_chunked(65_536):
                     await writer.write(chunk)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ArchiveFailed("The archive does not answer.", log=f"{url}: {error!r}") from error

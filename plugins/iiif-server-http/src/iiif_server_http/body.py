@@ -12,6 +12,8 @@ from aiohttp import ClientResponse
 from iiif_server.api import SourceWriter, UpstreamFailed, recognise_source
 
 _START: Final = 64
+_CHUNK: Final = 1 << 16
+"""Bytes that are taken over at a time. All that have come would be in memory twice while they are joined."""
 _PIECE: Final = 1 << 18
 """Bytes that are decompressed in one go: what a bomb may take of memory, and of the event loop's time."""
 
@@ -56,7 +58,7 @@ async def _begin(response: ClientResponse, writer: SourceWriter, start: bytes) -
 async def _decoded(response: ClientResponse) -> AsyncIterator[bytes]:
     coding = _coding(response)
     if coding == "identity":
-        async for chunk in response.content.iter_any():
+        async for chunk in response.content.iter_chunked(_CHUNK):
             yield chunk
     elif coding in {"gzip", "x-gzip", "deflate"}:
         async for piece in _inflated(response, coding):
@@ -69,7 +71,7 @@ async def _decoded(response: ClientResponse) -> AsyncIterator[bytes]:
 
 async def _inflated(response: ClientResponse, coding: str) -> AsyncIterator[bytes]:
     inflater = None
-    async for chunk in response.content.iter_any():
+    async for chunk in response.content.iter_chunked(_CHUNK):
         if inflater is None:
             inflater = zlib.decompressobj(_window(coding, chunk[0]))
         pending = chunk

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from iiif_server.api import Fetched, SourceStore, SourceWriter, StoredSource
 
@@ -15,6 +16,9 @@ from iiif_server_mss.documents import Document
 from iiif_server_mss.options import MssOptions
 from iiif_server_mss.origin import Origin
 from iiif_server_mss.web import FIRST_BYTE, Stamp, stamp
+
+_CHUNK: Final = 1 << 16
+"""Bytes that are taken over at a time. All that have come would be in memory twice while they are joined."""
 
 
 class Files:
@@ -105,7 +109,7 @@ class Files:
         async with self._origin.open(document, file) as response:
             seen = stamp(response)
             await writer.expect(response.content_length or 0)
-            async for chunk in response.content.iter_any():
+            async for chunk in response.content.iter_chunked(_CHUNK):
                 await writer.write(chunk)
         return Fetched(version=seen.digest, media_type=seen.media_type, modified=seen.modified)
 
