@@ -97,7 +97,7 @@ async def test_processes_share_port_and_workers(serving: ServerProcess) -> None:
 
 async def test_kept_connections_are_shared(serving: ServerProcess) -> None:
     """Who was stopped holds up nobody, and has those that come next until it has as many as the other."""
-    few = 8
+    few = 16
     stopped, other = children(serving)
     async with AsyncExitStack() as stack:
         stopped.suspend()
@@ -105,11 +105,18 @@ async def test_kept_connections_are_shared(serving: ServerProcess) -> None:
             await stack.enter_async_context(asking(serving))
         assert (len(established(stopped)), len(established(other))) == (0, few)
         stopped.resume()
-        await asyncio.sleep(0.2)  # for a moment, the other still takes it for busy
-        for _ in range(few):
+        # Where all processors are busy it may come too late for its turn, and the other takes it for busy for
+        # a moment. By chance alone it would catch up in one of fifteen trials.
+        others = 0
+        for _ in range(5 * few):
+            if len(established(other)) > others:
+                others = len(established(other))
+                await asyncio.sleep(0.15)
             await stack.enter_async_context(asking(serving))
-        # It may come too late for its turn, where all processors are busy.
-        assert few - 2 <= len(established(stopped)) <= few
+            if len(established(stopped)) >= len(established(other)):
+                break
+        else:
+            pytest.fail(f"{len(established(stopped))} and {len(established(other))} connections")
 
 
 @asynccontextmanager
