@@ -5,6 +5,7 @@ import contextlib
 import random
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.server import ServerFactory, ServerProcess
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 BIG = "/files:big.png/full/max/0/default.tif"
+COLOURS = "/files:colours.png/full/max/0/default.tif"
 
 
 @pytest.fixture
@@ -23,6 +25,8 @@ def serving(server: ServerFactory, tmp_path: Path, request: pytest.FixtureReques
     directory.mkdir()
     noise = Image.frombytes("L", (3000, 2000), random.Random(5).randbytes(6_000_000))
     noise.save(directory / "big.png", compress_level=0)
+    colours = Image.frombytes("RGB", (1000, 1000), random.Random(6).randbytes(3_000_000))
+    colours.save(directory / "colours.png", compress_level=0)
     return server.serve(str(directory), "--processes", str(request.param))
 
 
@@ -37,9 +41,9 @@ class SlowClient:
         self.received = 0
         self.length = 0
 
-    def ask(self) -> None:
-        """Ask for a big image and take its beginning."""
-        self._sock.sendall(f"GET {BIG} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    def ask(self, path: str = BIG) -> None:
+        """Ask for an image and take its beginning."""
+        self._sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         head, _, body = self._read_head().partition(b"\r\n\r\n")
         self.length = int(head.lower().partition(b"content-length: ")[2].split()[0])
         self.received = len(body)
@@ -52,6 +56,12 @@ class SlowClient:
                 return True
         return False
 
+    def take_all(self) -> None:
+        """Take in the rest."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+        while self.take(1 << 16):
+            pass
+
     def close(self) -> None:
         self._sock.close()
 
@@ -62,26 +72,39 @@ class SlowClient:
         return data
 
 
+@pytest.fixture
+def clients(serving: ServerProcess) -> Iterator[list[SlowClient]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.closing(SlowClient(serving.port or 0))) for _ in range(3)]
+
+
 @pytest.mark.parametrize("serving", [1, 2], indirect=True)
-async def test_slow_downloads(serving: ServerProcess) -> None:
+async def test_slow_downloads(serving: ServerProcess, clients: list[SlowClient]) -> None:
     """One that goes on is sent whole; one that has stopped, or is idle, keeps nothing from ending."""
-    slow, stopped, idle = (SlowClient(serving.port or 0) for _ in range(3))
+    slow, stopped, idle = clients
     await asyncio.to_thread(slow.ask)
     await asyncio.to_thread(stopped.ask)
     serving.process.send_signal(signal.SIGTERM)
 
-    def take_it_slowly() -> None:
-        while slow.take(1 << 16):
-            pass
-
     await asyncio.sleep(0.5)
     assert serving.process.poll() is None
-    await asyncio.to_thread(take_it_slowly)
+    await asyncio.to_thread(slow.take_all)
     assert not idle.take(1)  # closed
     assert slow.received == slow.length > 4_000_000
     assert await asyncio.to_thread(serving.wait) == 0
     assert serving.tree() == []
     assert "Traceback" not in serving.output()
     assert stopped.received < stopped.length
-    for client in (slow, stopped, idle):
-        client.close()
+
+
+@pytest.mark.parametrize("serving", [1], indirect=True)
+async def test_a_slow_download_alone(serving: ServerProcess, clients: list[SlowClient]) -> None:
+    """All of its answer was written, and waits with the server: that is not the end yet."""
+    client, *_ = clients
+    await asyncio.to_thread(client.ask, COLOURS)
+    serving.process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(1.5)
+    await asyncio.to_thread(client.take_all)
+
+    assert client.received == client.length > 3_000_000
+    assert await asyncio.to_thread(serving.wait) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,14 +143,21 @@ class ServedApplication:
             self._factory.begin_to_end()
         if server := self._runner.server:
             if hurry is not None:
-                await _no_connections(server, LINGER_SECONDS, hurry)
-            await _no_connections(server, _FRESH_SECONDS)
+                await _until(lambda: hurry.is_set() or not server.connections, LINGER_SECONDS)
+            await _until(lambda: not server.connections, _FRESH_SECONDS)
             server.pre_shutdown()
             with suppress(TimeoutError):
                 # aiohttp takes its own timeout twice, if the client has stopped reading.
                 async with asyncio.timeout(SHUTDOWN_SECONDS):
                     await server.shutdown(SHUTDOWN_SECONDS)
+                    # For aiohttp, an answer is over when it is written.
+                    await _until(self._all_is_sent, SHUTDOWN_SECONDS)
         await self._clean_up()
+
+    def _all_is_sent(self) -> bool:
+        """Whether the clients have taken what was written."""
+        connections = self._factory.connections.all if self._factory is not None else ()
+        return not any(connection.link.unsent() for connection in connections)
 
     def _close_acceptors(self) -> None:
         for acceptor in self._acceptors:
@@ -179,11 +186,11 @@ async def _keep_sweeping(connections: Connections) -> None:
             logger.exception("looking after the connections failed")
 
 
-async def _no_connections(server: web.Server, seconds: float, hurry: asyncio.Event | None = None) -> None:
-    """Wait until no connection is left, for so long at most and only while there is no hurry."""
+async def _until(is_so: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is so, for so long at most."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    while server.connections and not (hurry and hurry.is_set()):
+    while not is_so():
         if loop.time() > until:
             return
         await asyncio.sleep(_LOOK_SECONDS)
