@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from iiif_server.execution.starting import can_fork
 from tests.support.pictures import drawn_picture
-from tests.support.server import ServerFactory, ServerProcess, eventually, serve_command
+from tests.support.server import ServerFactory, ServerProcess, eventually, named, serve_command
 from tests.support.strict import StrictClients
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ def serving(server: ServerFactory, config: Path) -> ServerProcess:
 
 def children(server: ServerProcess) -> list[psutil.Process]:
     """The processes that answer."""
-    return [process for process in server.tree() if process.name() == CHILD]
+    return named(CHILD, server.tree())
 
 
 async def replaced(server: ServerProcess, victim: psutil.Process) -> None:
@@ -163,7 +163,7 @@ async def test_a_killed_process_is_replaced(serving: ServerProcess) -> None:
 
 def forking(server: ServerProcess, name: str) -> list[psutil.Process]:
     """The processes that others are forked from."""
-    return [process for process in server.tree() if process.name() == name]
+    return named(name, server.tree())
 
 
 @pytest.mark.skipif(not can_fork(), reason="this system forks no workers")

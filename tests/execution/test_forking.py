@@ -18,13 +18,14 @@ from iiif_server.imaging.workbench import Workbench
 from tests.execution.conftest import PoolMaker, task
 from tests.imaging.helpers import PIXELS_ONLY, Bench
 from tests.support.samples import SAMPLES
+from tests.support.server import named
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system forks no workers")
 
 
 def fork_server() -> psutil.Process:
     """The only one of this test."""
-    (found,) = (child for child in psutil.Process().children() if child.name() == "iiif-fork-work")
+    (found,) = named("iiif-fork-work", psutil.Process().children())
     return found
 
 

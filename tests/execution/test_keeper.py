@@ -16,7 +16,7 @@ from iiif_server.execution.keeper import ForkServerKeeper
 from iiif_server.execution.starting import SharedForkServer, can_fork
 from tests.execution.conftest import PoolMaker, task
 from tests.execution.test_adoption import adopts
-from tests.support.server import eventually
+from tests.support.server import eventually, named
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system forks no workers")
 
@@ -31,16 +31,14 @@ async def keeper() -> AsyncIterator[ForkServerKeeper]:
 
 
 def fork_server() -> psutil.Process:
-    (found,) = (child for child in psutil.Process().children() if child.name() == "iiif-fork-work")
+    (found,) = named("iiif-fork-work", psutil.Process().children())
     return found
 
 
 async def another_than(former: psutil.Process) -> psutil.Process:
     """The fork server that took the place of another."""
     async with asyncio.timeout(10):
-        while former.is_running() or not [
-            c for c in psutil.Process().children() if c.name() == "iiif-fork-work"
-        ]:
+        while former.is_running() or not named("iiif-fork-work", psutil.Process().children()):
             await asyncio.sleep(0.01)
     return fork_server()
 
@@ -135,7 +133,7 @@ async def test_it_is_killed_while_it_loads(tmp_path: Path, monkeypatch: pytest.M
         async with asyncio.timeout(30):
             while not (tmp_path / "once").exists():
                 await asyncio.sleep(0.01)
-        (loader,) = (child for child in psutil.Process().children() if child.name() == "iiif-load-work")
+        (loader,) = named("iiif-load-work", psutil.Process().children())
         assert keeper.pid is None
         loader.kill()
         with pytest.raises(OSError, match="before it was ready"):

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from iiif_server.execution.starting import can_fork
 from iiif_server.serving import spawning
 from iiif_server.serving.orders import Orders
 from iiif_server.serving.spawning import Spawned, Spawner
+from tests.support.server import named
 
 PLUGIN = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
 
@@ -44,7 +46,7 @@ async def ended(process: Spawned) -> int:
 
 
 def templates() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.name() == "iiif-fork-web"]
+    return named("iiif-fork-web", psutil.Process().children())
 
 
 async def test_it_is_a_child_of_whoever_asked(
@@ -68,11 +70,10 @@ async def test_it_has_only_what_it_was_given(
     """Of all the sockets that there are, here and in the template."""
     _, theirs = pair
     process = await spawner.spawn([theirs.fileno()], 30)
-    sockets = [
-        str(entry.readlink())
-        for entry in Path(f"/proc/{process.pid}/fd").iterdir()
-        if "socket" in str(entry.readlink())
-    ]
+    sockets = []
+    for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it works meanwhile, and closes what it has opened
+            sockets += [target for target in [os.readlink(entry)] if "socket" in target]
     process.kill()
 
     assert os.readlink(f"/proc/self/fd/{theirs.fileno()}") in sockets

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import psutil
@@ -24,6 +24,7 @@ __all__ = [
     "ServerProcess",
     "eventually",
     "free_port",
+    "named",
     "serve_command",
     "server_factory",
     "workers",
@@ -37,14 +38,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def named(name: str, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those of a name. Any of them may end meanwhile."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == name:
+                found.append(process)
+    return found
+
+
 def workers() -> set[psutil.Process]:
     """The living workers of this process, whoever forked them."""
-    found = set()
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if child.name() == WORKER:
-                found.add(child)
-    return found
+    return set(named(WORKER, psutil.Process().children(recursive=True)))
 
 
 async def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None:
