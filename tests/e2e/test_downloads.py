@@ -19,9 +19,10 @@ from tests.support.server import ServerFactory, ServerProcess, eventually, free_
 pytestmark = pytest.mark.e2e
 
 GIBIBYTE = 1 << 30
-HUGE = 3 * GIBIBYTE + 4321
+HUGE = 2 * GIBIBYTE + (128 << 20) + 4321
 LARGE = 400 << 20
-BREAK_AT = GIBIBYTE + 777
+BREAKS = (GIBIBYTE // 4 + 777, GIBIBYTE // 4 + (32 << 20), 2 * GIBIBYTE - (1 << 20))
+"""Where what is asked for begins anew: it goes on, goes on once more, and goes over what 31 bits count."""
 PIECE = 1 << 20
 MEMORY = 64 << 20
 """By how much a server may grow while it sends gigabytes; what was seen is printed."""
@@ -35,7 +36,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, length in (("huge.jpg", HUGE), ("large.jpg", LARGE)):
         drawn_picture(300, 200).save(directory / name)
         with (directory / name).open("r+b") as file:
-            for place in (BREAK_AT - 50_000, 2 * GIBIBYTE - 10, length - 100_000):
+            for place in (*(place - 50_000 for place in BREAKS), 2 * GIBIBYTE - 10, length - 100_000):
                 if place < length:
                     file.seek(place)
                     file.write(numbers.randbytes(100_000))
@@ -122,13 +123,17 @@ def test_a_huge_original_is_resumed_where_it_broke_off(serving: ServerProcess, p
         assert answer.status == 200
         assert answer.headers["Content-Length"] == str(HUGE)
         tag = answer.headers["ETag"]
-        assert same_bytes(answer, stored, 0, BREAK_AT, growth) == BREAK_AT
-    with asking(serving, path, {"Range": f"bytes={BREAK_AT}-", "If-Range": tag}) as answer:
-        assert answer.status == 206
-        assert answer.headers["Content-Range"] == f"bytes {BREAK_AT}-{HUGE - 1}/{HUGE}"
-        assert same_bytes(answer, stored, BREAK_AT, HUGE, growth) == HUGE
-        assert answer.read() == b""
-    growth.check(HUGE)
+        assert same_bytes(answer, stored, 0, BREAKS[0], growth) == BREAKS[0]
+    received = BREAKS[0]
+    for start, stop in zip(BREAKS, (BREAKS[1], BREAKS[1] + (32 << 20), HUGE), strict=True):
+        with asking(serving, path, {"Range": f"bytes={start}-", "If-Range": tag}) as answer:
+            assert answer.status == 206
+            assert answer.headers["Content-Range"] == f"bytes {start}-{HUGE - 1}/{HUGE}"
+            assert same_bytes(answer, stored, start, stop, growth) == stop
+            received += stop - start
+            if stop == HUGE:
+                assert answer.read() == b""
+    growth.check(received)
 
 
 def test_an_archive_takes_as_little(serving: ServerProcess, pictures: Path, tmp_path: Path) -> None:
