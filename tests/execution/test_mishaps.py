@@ -34,13 +34,13 @@ async def wait_until_ready(pool: WorkerPool, count: int, *, within: float) -> No
 
 
 async def test_a_task_past_its_deadline_is_ended_and_the_next_one_served(make_pool: PoolMaker) -> None:
-    pool = await make_pool(workers=1, timeout=0.3)
+    pool = await make_pool(workers=1, timeout=1)
     before = pids(pool)
     started = time.perf_counter()
     with pytest.raises(TaskTimeout):
         await pool.run(task("sleep", 30))
-    assert 0.3 <= time.perf_counter() - started < 1.5
-    assert (await asyncio.wait_for(pool.run(task("echo", 1)), 2)).meta["value"] == 1
+    assert 1 <= time.perf_counter() - started < 10
+    assert (await asyncio.wait_for(pool.run(task("echo", 1)), 10)).meta["value"] == 1
     assert pids(pool) != before
     assert pool.status()["retries"] == 0
 
@@ -52,13 +52,13 @@ async def test_a_task_may_have_a_deadline_of_its_own(make_pool: PoolMaker) -> No
 
 
 async def test_the_deadline_counts_from_the_hand_over(make_pool: PoolMaker) -> None:
-    pool = await make_pool(workers=1, timeout=0.4)
-    await asyncio.gather(*(pool.run(task("sleep", 0.2)) for _ in range(4)))
+    pool = await make_pool(workers=1, timeout=1.5)
+    await asyncio.gather(*(pool.run(task("sleep", 0.5)) for _ in range(4)))
     assert (pool.status()["tasks"], pool.status()["timeouts"]) == (4, 0)
 
 
 async def test_a_stopped_worker_is_replaced_and_the_others_go_on(make_pool: PoolMaker) -> None:
-    pool = await make_pool(timeout=0.5)
+    pool = await make_pool(timeout=1)
     stopped = (await pool.run(task("echo", affinity="a"))).meta["pid"]
     os.kill(stopped, signal.SIGSTOP)
     stuck = asyncio.create_task(pool.run(task("echo", affinity="a")))
@@ -67,7 +67,7 @@ async def test_a_stopped_worker_is_replaced_and_the_others_go_on(make_pool: Pool
         assert (await pool.run(task("echo", affinity="a"))).meta["pid"] != stopped
     with pytest.raises(TaskTimeout):
         await stuck
-    await wait_until_ready(pool, 2, within=2)
+    await wait_until_ready(pool, 2, within=10)
     assert stopped not in pids(pool)
 
 
@@ -102,7 +102,7 @@ async def test_a_crash_is_tried_again_and_then_answered(
         await pool.run(task("crash", how))
     assert pool.status()["deaths"] == retries + 1
     assert pool.status()["retries"] == retries
-    await wait_until_ready(pool, 2, within=2)
+    await wait_until_ready(pool, 2, within=10)
     assert (await pool.run(task("echo", 1))).meta["value"] == 1
 
 
@@ -157,12 +157,12 @@ async def test_killing_workers_under_load_fails_no_request(make_pool: PoolMaker)
     clients = [asyncio.create_task(client(n)) for n in range(6)]
     for _ in range(5):
         await asyncio.sleep(0.15)
-        await wait_until_ready(pool, 2, within=2)
+        await wait_until_ready(pool, 2, within=10)
         os.kill(pids(pool)[0], signal.SIGKILL)
     await asyncio.sleep(0.15)
     done.set()
     assert sum(await asyncio.gather(*clients)) > 100
-    await wait_until_ready(pool, 2, within=2)
+    await wait_until_ready(pool, 2, within=10)
     assert pool.status()["restarts"] == 5
     assert pool.status()["quarantined"] == 0
 
@@ -177,7 +177,7 @@ async def test_all_workers_killed_at_once(make_pool: PoolMaker, busy: bool) -> N
         os.kill(pid, signal.SIGKILL)
     assert len(await asyncio.gather(*running)) == len(running)
     await asyncio.wait_for(pool.run(task("echo")), 2)
-    await wait_until_ready(pool, 2, within=2)
+    await wait_until_ready(pool, 2, within=10)
     assert not set(before) & set(pids(pool))
 
 
@@ -206,7 +206,7 @@ async def test_idle_workers_killed_again_and_again_are_replaced_ever_more_slowly
         former = {slot.pid for slot in pool._slots}
         os.kill(pids(pool)[0], signal.SIGKILL)
         await started_anew(pool, former)
-        await wait_until_ready(pool, 1, within=3)
+        await wait_until_ready(pool, 1, within=10)
     assert 0.7 < time.perf_counter() - started < 4
 
 
@@ -256,11 +256,11 @@ async def test_with_no_worker_to_be_had_nobody_is_kept_waiting(make_pool: PoolMa
     marker.unlink()
     os.kill(pids(pool)[0], signal.SIGKILL)
     with pytest.raises(ServerBusy):
-        await asyncio.wait_for(running, 3)
+        await asyncio.wait_for(running, 10)
     with pytest.raises(ServerBusy):
-        await asyncio.wait_for(pool.run(task("echo")), 0.5)
+        await asyncio.wait_for(pool.run(task("echo")), 5)
     marker.touch()
-    await wait_until_ready(pool, 1, within=3)
+    await wait_until_ready(pool, 1, within=10)
     await pool.run(task("echo"))
 
 

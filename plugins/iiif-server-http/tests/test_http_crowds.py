@@ -88,7 +88,7 @@ async def test_in_the_application(http_profile, iiif_app, origin):
         "/down": reply(500, b"Traceback"),
         "/slow": half_a_body,
     }
-    setup = http_profile(max_age=600, read_timeout=0.3)
+    setup = http_profile(max_age=600, read_timeout=1)
     async with iiif_app(setup) as app:
         info = await app.get(image_path("http", "known"))
         tile = await app.get(image_path("http", "known", "0,0,256,256/max/0/default.jpg?download"))
