@@ -24,7 +24,7 @@ from iiif_server.web.refusals import RefusalLog
 logger = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 4
-_PAUSE: Final = 0.05
+_PAUSE: Final = 0.1
 _MOST_WAITING: Final = 64
 
 Tell = Callable[[tuple[bytes, bytes] | None], None]
