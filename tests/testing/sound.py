@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiofiles
 from pydantic import Field
 
 from iiif_server.api import (
@@ -39,8 +38,9 @@ class SoundProfile(Profile[SoundOptions]):
         return (await asyncio.to_thread((await self.find(name)).stat)).st_size
 
     async def stream_original(self, name: str, chunk_size: int) -> AsyncIterator[bytes]:
-        async with aiofiles.open(await self.find(name), "rb") as file:
-            while piece := await file.read(chunk_size):
+        path = await self.find(name)
+        with await asyncio.to_thread(path.open, "rb") as file:  # closed at once, even where it is cancelled
+            while piece := await asyncio.to_thread(file.read, chunk_size):
                 yield piece
 
     @asynccontextmanager
