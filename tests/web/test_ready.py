@@ -72,6 +72,7 @@ def configured(server: ServerFactory, images: Path, scratch: Path, settings: str
 
 
 def lines_of(server: ServerProcess, path: str) -> list[str]:
+    """The lines about a path in the log of a server; all of them once it has ended."""
     return [line for line in server.output().splitlines() if f'"GET {path}"' in line]
 
 
@@ -106,6 +107,7 @@ def test_it_is_counted_and_logged_like_all_others(
     )
     assert counted.endswith(" 5.0")
     assert 'iiif_images_total{tier="memory"} 4.0' in metrics
+    process.terminate()
     lines = lines_of(process, TILE)
     assert len(lines) == 5
     assert "memory" in lines[-1]
@@ -139,6 +141,7 @@ def test_a_stored_tile_that_nobody_asked_for_is_answered_like_any_other(
         assert ours[1] == theirs[1]
     assert len({body for _, _, body in known}) == len(tiles)
     assert f'iiif_images_total{{tier="source"}} {1 + 2 * len(tiles)}.0' in metrics
+    process.terminate()
     assert [len(lines_of(process, tile)) for tile in tiles] == [3, 3, 2, 2, 2, 2]
 
 
@@ -225,6 +228,7 @@ def test_what_is_on_the_disk_is_answered_without_the_framework_and_the_same(
     assert 'iiif_images_total{tier="disk"} 3.0' in metrics
     assert 'iiif_images_total{tier="memory"} 6.0' in metrics
     assert 'iiif_images_total{tier="worker"}' not in metrics
+    process.terminate()
     assert [line.split()[-1] for line in lines_of(process, SMALLER)] == ["disk", "memory", "memory"]
 
 
@@ -253,7 +257,7 @@ def test_what_has_to_be_made_is_answered_without_the_framework_and_the_same(
             for name in ("photo.jpg", "damaged.png"):
                 assert talk.ask(f"/{name}/info.json")[0] == 200
             answers.append([talk.ask(path, **headers) for path in paths])
-        process.terminate()  # then every line is written
+        process.terminate()
         assert lines_of(process, TILE)[0].split()[-1] == "worker"
         assert len([line for line in process.output().splitlines() if "/damaged.png/0,10" in line]) == 2
     for of_doorway, of_framework in zip(*answers, strict=True):
