@@ -34,6 +34,14 @@ async def make_pool(importable_handlers: None) -> AsyncIterator[PoolMaker]:
         await pool.close(grace=0)
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file; a task `wait_while` ends once it is removed, however long that takes."""
+    path = tmp_path / "gate"
+    path.touch()
+    return path
+
+
 def task(method: str, argument: object = None, affinity: str = "", **options: Any) -> Task:
     """A task; most tests do not care for the affinity."""
     return Task(method, argument, affinity, **options)

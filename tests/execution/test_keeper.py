@@ -77,7 +77,7 @@ async def test_a_start_that_a_stopped_fork_server_does_not_answer_fails_in_time(
     make_pool: PoolMaker,
 ) -> None:
     """The pool says so, and tries again; whoever asks meanwhile is not kept waiting."""
-    pool = await make_pool(workers=1, start_timeout=0.5)
+    pool = await make_pool(workers=1, start_timeout=1.5)
     server = fork_server()
     server.suspend()
     os.kill((await pool.run(task("echo"))).meta["pid"], signal.SIGKILL)

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -43,21 +43,26 @@ async def test_a_body_of_any_size_comes_back_as_bytes(make_pool: PoolMaker, size
         assert body == (bytes(range(256)) * (size // 256 + 1))[:size]
 
 
-async def test_workers_work_at_the_same_time(make_pool: PoolMaker) -> None:
+async def test_workers_work_at_the_same_time(make_pool: PoolMaker, gate: Path) -> None:
     pool = await make_pool()
-    started = time.perf_counter()
-    await asyncio.gather(*(pool.run(task("sleep", 0.3)) for _ in range(2)))
-    assert time.perf_counter() - started < 0.55
+    first = asyncio.create_task(pool.run(task("wait_while", str(gate))))
+    await wait_until_busy(pool, 1)
+    second = await asyncio.wait_for(pool.run(task("echo")), 10)
+    assert not first.done()
+    gate.unlink()
+    assert (await first).meta["pid"] != second.meta["pid"]
 
 
-async def test_a_pool_tells_whether_a_task_takes_all_workers(make_pool: PoolMaker) -> None:
+async def test_a_pool_tells_whether_a_task_takes_all_workers(make_pool: PoolMaker, gate: Path) -> None:
     for workers in (1, 2):
         pool = await make_pool(workers=workers)
         assert not pool.is_taken_by("mine")
-        working = asyncio.create_task(pool.run(task("sleep", 0.2, "mine")))
+        gate.touch()
+        working = asyncio.create_task(pool.run(task("wait_while", str(gate), "mine")))
         await wait_until_busy(pool, 1)
         assert pool.is_taken_by("mine") == (workers == 1)
         assert not pool.is_taken_by("another")
+        gate.unlink()
         await working
         assert not pool.is_taken_by("mine")
 
@@ -164,19 +169,18 @@ async def test_waiting_work_goes_to_the_worker_that_knows_its_source(make_pool: 
     assert len({outcome.meta["pid"] for outcome in outcomes[1::2]}) == 1
 
 
-async def test_a_full_queue_refuses_at_once(make_pool: PoolMaker) -> None:
+async def test_a_full_queue_refuses_at_once(make_pool: PoolMaker, gate: Path) -> None:
     pool = await make_pool(workers=1, queue_size=2)
-    accepted = [asyncio.create_task(pool.run(task("sleep", 0.2))) for _ in range(3)]
+    accepted = [asyncio.create_task(pool.run(task("wait_while", str(gate)))) for _ in range(3)]
     await wait_until_busy(pool, 1)
-    started = time.perf_counter()
     with pytest.raises(ServerBusy) as caught:
-        await pool.run(task("echo"))
-    assert time.perf_counter() - started < 0.3
+        await pool.run(task("echo"))  # would wait for the gate, were it not refused
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 1
     with pytest.raises(ServerBusy):
         pool.check_room()
     assert pool.room == 0
+    gate.unlink()
     assert len(await asyncio.gather(*accepted)) == 3
     assert pool.room == 2
     pool.check_room()
@@ -186,9 +190,9 @@ async def test_a_full_queue_refuses_at_once(make_pool: PoolMaker) -> None:
     assert pool.statistics()["refused"] == 3
 
 
-async def test_cancelled_work_that_waits_is_never_done(make_pool: PoolMaker) -> None:
+async def test_cancelled_work_that_waits_is_never_done(make_pool: PoolMaker, gate: Path) -> None:
     pool = await make_pool(workers=1)
-    running = asyncio.create_task(pool.run(task("sleep", 0.2)))
+    running = asyncio.create_task(pool.run(task("wait_while", str(gate))))
     await wait_until_busy(pool, 1)
     waiting = [asyncio.create_task(pool.run(task("sleep", 30))) for _ in range(20)]
     await asyncio.sleep(0)
@@ -197,33 +201,35 @@ async def test_cancelled_work_that_waits_is_never_done(make_pool: PoolMaker) -> 
         each.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert pool.status()["waiting"] == 0
+    gate.unlink()
     await running
-    await asyncio.wait_for(pool.run(task("echo")), 2)
+    await asyncio.wait_for(pool.run(task("echo")), 10)
 
 
-async def test_cancelled_work_that_runs_is_left_to_end(make_pool: PoolMaker) -> None:
+async def test_cancelled_work_that_runs_is_left_to_end(make_pool: PoolMaker, gate: Path) -> None:
     pool = await make_pool(workers=1)
     pids = pool.status()["pids"]
-    running = asyncio.create_task(pool.run(task("sleep", 0.2)))
+    running = asyncio.create_task(pool.run(task("wait_while", str(gate))))
     await wait_until_busy(pool, 1)
     running.cancel()
+    gate.unlink()
     assert (await pool.run(task("echo", "next"))).meta["value"] == "next"
     assert pool.status()["pids"] == pids
 
 
 @pytest.mark.parametrize(("workers", "expected"), [(1, 1), (2, 1), (3, 2)])
 async def test_heavy_work_leaves_a_worker_to_light_work(
-    make_pool: PoolMaker, workers: int, expected: int
+    make_pool: PoolMaker, gate: Path, workers: int, expected: int
 ) -> None:
     pool = await make_pool(workers=workers)
-    heavy = [asyncio.create_task(pool.run(task("sleep", 0.4, heavy=True))) for _ in range(workers + 1)]
+    work = task("wait_while", str(gate), heavy=True)
+    heavy = [asyncio.create_task(pool.run(work)) for _ in range(workers + 1)]
     await wait_until_busy(pool, expected)
     await asyncio.sleep(0.05)
     assert pool.status()["heavy"] == expected
     if workers > 1:
-        started = time.perf_counter()
-        await pool.run(task("echo"))
-        assert time.perf_counter() - started < 0.3
+        await asyncio.wait_for(pool.run(task("echo")), 10)
+    gate.unlink()
     await asyncio.gather(*heavy)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
@@ -24,12 +25,13 @@ async def test_each_worker_is_an_interpreter_of_its_own(make_pool: PoolMaker) ->
     assert {child.pid for child in psutil.Process().children()} - before == set(pids(pool))
 
 
-async def test_one_that_is_killed_is_replaced(make_pool: PoolMaker) -> None:
+async def test_one_that_is_killed_is_replaced(make_pool: PoolMaker, gate: Path) -> None:
     pool = await make_pool(workers=1)
     (before,) = pids(pool)
-    running = asyncio.create_task(pool.run(task("sleep", 0.3)))
+    running = asyncio.create_task(pool.run(task("wait_while", str(gate))))
     await asyncio.sleep(0.05)
     os.kill(before, signal.SIGKILL)
+    gate.unlink()
 
     assert (await asyncio.wait_for(running, 20)).meta["pid"] != before
 
