@@ -52,12 +52,18 @@ async def test_a_result_that_nobody_waits_for_is_handed_over(threads: Threads, r
 
 async def test_a_result_that_comes_with_the_cancellation_is_handed_over_too(threads: Threads) -> None:
     unwanted: list[int] = []
+    begun = threading.Event()
+
+    def work() -> str:
+        begun.set()
+        return "result"
 
     def take(_: str) -> None:
         unwanted.append(threading.get_ident())
 
-    task = asyncio.create_task(threads.run(lambda: "result", unwanted=take))
+    task = asyncio.create_task(threads.run(work, unwanted=take))
     await asyncio.sleep(0)
+    begun.wait(10)
     time.sleep(0.05)  # the function has ended, and the event loop has not heard of it yet
     task.cancel()
     await asyncio.wait((task,))

@@ -66,13 +66,13 @@ def service(*profiles):
 
 
 async def test_a_profile_is_asked_once_per_interval(tmp_path):
-    profile = FakeProfile(tmp_path, source_check_interval=0.1)
+    profile = FakeProfile(tmp_path, source_check_interval=1)
     infos = service(profile)
     for _ in range(5):
         await infos.get(IMAGE)
     assert profile.asked == 1
     profile.version = "2"
-    await asyncio.sleep(0.12)
+    await asyncio.sleep(1.02)
 
     assert (await infos.get(IMAGE))[1].version == "2"
     assert profile.asked == 2

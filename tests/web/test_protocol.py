@@ -15,7 +15,7 @@ from iiif_server.serving.tally import Tally
 from iiif_server.web.connections import CONNECTIONS, Connection, ConnectionLimits, Connections
 from iiif_server.web.protocol import HTTP_OPTIONS
 
-SHORT = 0.2
+SHORT = 0.5
 LONG = 60.0
 HOUR = 3600.0
 LARGE = 8 << 20
