@@ -145,7 +145,7 @@ async def test_a_stream_of_smaller_tasks_does_not_starve_a_large_one(
 
 @pytest.mark.parametrize("how", ["killed", "late", "failed"])
 async def test_memory_is_given_back_however_a_task_ends(make_pool: PoolMaker, how: str) -> None:
-    pool = await budgeted(make_pool, workers=1, timeout=1, strikes=100)
+    pool = await budgeted(make_pool, workers=1, timeout=2, strikes=100)
     method, argument = {
         "killed": ("crash", "exit"),
         "late": ("sleep", 60),

@@ -320,7 +320,7 @@ async def test_a_client_that_leaves_closes_the_stream(iiif_app, streaming):
 
 async def test_a_client_that_takes_nothing_is_let_go(iiif_app, large, caplog):
     """After ``send_timeout`` seconds; one that takes a little now and then is not."""
-    async with iiif_app(large, send_timeout=1) as app:
+    async with iiif_app(large, send_timeout=1.5) as app:
         port = int(app.url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(b"GET /disk:large.jpg/original HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -336,8 +336,8 @@ async def test_a_client_that_takes_nothing_is_let_go(iiif_app, large, caplog):
         slow = ClientTimeout(total=60)
         async with app.session.get(f"{app.url}/disk:large.jpg/original", timeout=slow) as answer:
             whole = 0
-            for _ in range(4):
-                await asyncio.sleep(0.5)
+            for _ in range(5):
+                await asyncio.sleep(0.4)
                 whole += len(await answer.content.readexactly(4 << 20))
             whole += len(await answer.read())
 
